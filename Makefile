@@ -1,0 +1,106 @@
+# Everything here works on a bare machine with Python 3.11+: the first use of a target sets up
+# the virtual environment that it needs, later uses find it ready.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/.stamps
+PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq
+
+# Material for MkDocs announces the end of its own support in every build; this silences it.
+export NO_MKDOCS_2_WARNING := true
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# --- set-up: one stamp per step, renewed when what it was made from changes ---
+
+$(STAMPS)/venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "netledger needs Python 3.11 or newer, and '$(PYTHON)' is not one." >&2; \
+	  echo "Name one that is, for example: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "'$(PYTHON) -m venv' does not work here: the venv module is missing." >&2; \
+	  echo "On Debian or Ubuntu: apt-get install python3-venv; then run make again." >&2; exit 1; }
+	@echo "set-up: virtual environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/core: $(STAMPS)/venv pyproject.toml
+	@echo "set-up: netledger and its core dependencies"
+	@$(PIP) -e .
+	@touch $@
+
+$(STAMPS)/test: $(STAMPS)/core requirements/test.txt
+	@echo "set-up: test tools (the first time this fetches PyTorch, which takes a while)"
+	@$(PIP) -r requirements/test.txt
+	@touch $@
+
+$(STAMPS)/docs: $(STAMPS)/core requirements/docs.txt
+	@echo "set-up: documentation tools"
+	@$(PIP) -r requirements/docs.txt
+	@touch $@
+
+.PHONY: setup
+setup: $(STAMPS)/test $(STAMPS)/docs ## set up everything for development in .venv
+
+# --- what to run ---
+
+.PHONY: alexnet
+alexnet: $(STAMPS)/core ## print the ledger of AlexNet
+	@$(BIN)/netledger show alexnet
+
+.PHONY: test
+test: $(STAMPS)/test $(STAMPS)/docs lint types imports docs ## run all checks, then all tests
+	@echo "check: pytest"
+	@$(BIN)/python -m pytest -n 2
+
+.PHONY: lint
+lint: $(STAMPS)/test ## check style and formatting
+	@echo "check: ruff check"
+	@$(BIN)/ruff check --quiet .
+	@echo "check: ruff format --check"
+	@$(BIN)/ruff format --check --quiet . || { \
+	  $(BIN)/ruff format --check .; echo "Run 'make format'." >&2; exit 1; }
+
+.PHONY: types
+types: $(STAMPS)/test ## check types
+	@echo "check: mypy"
+	@$(BIN)/mypy
+
+.PHONY: imports
+imports: $(STAMPS)/test ## check which way imports run
+	@echo "check: lint-imports"
+	@$(BIN)/lint-imports --no-logo
+
+.PHONY: docs
+docs: $(STAMPS)/docs ## build the documentation into site/
+	@echo "check: mkdocs build --strict"
+	@$(BIN)/mkdocs build --strict --quiet
+
+.PHONY: changelog
+changelog: $(STAMPS)/docs ## show what the next release notes will say
+	@$(BIN)/towncrier build --draft
+
+.PHONY: bench
+bench: $(STAMPS)/test ## measure speed and memory
+	@$(BIN)/python -m benchmarks
+
+.PHONY: prove
+prove: $(STAMPS)/test ## compare with real frameworks only
+	@$(BIN)/python -m pytest -n 2 -m oracle
+
+.PHONY: format
+format: $(STAMPS)/test ## format the code and fix what can be fixed
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+.PHONY: clean
+clean: ## remove everything that make has made
+	rm -rf $(VENV) site dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -1,0 +1,37 @@
+"""The books of a neural network, kept in double entry.
+
+>>> import netledger
+>>> netledger.ledger("alexnet").totals.params
+62378344
+"""
+
+from __future__ import annotations
+
+from os import PathLike
+from typing import Any
+
+from netledger.errors import NetledgerError
+from netledger.graph import Graph
+from netledger.infer import infer
+from netledger.ledger import Ledger
+from netledger.readers import read
+
+__version__ = "0.1.0"
+
+__all__ = ["Graph", "Ledger", "NetledgerError", "__version__", "ledger", "read"]
+
+
+def ledger(
+    source: str | PathLike[str] | Graph, inputs: Any = None, *, batch: int | None = None
+) -> Ledger:
+    """The ledger of a network.
+
+    Args:
+        source: A zoo name, a path, or a graph.
+        inputs: Other inputs than the source's own; see `read`.
+        batch: Counts are for this batch; by default per sample.
+
+    Raises:
+        NetledgerError: If the source cannot be read or a layer does not fit; says where and why.
+    """
+    return infer(read(source, inputs), batch=batch)

@@ -1,0 +1,204 @@
+"""How a formula prints: as text, as LaTeX, as Python. A style is a small table of pieces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from netledger.formula import NUMBER, SYMBOL, Formula
+
+SUM, PRODUCT, POWER, ATOM = 1, 2, 3, 4
+"""How tightly a piece of text holds together: `SUM` loosest."""
+
+_SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+_SUBSCRIPT = str.maketrans("₀₁₂₃₄₅₆₇₈₉₋₊", "0123456789-+")
+
+
+@dataclass(frozen=True)
+class Style:
+    """One way to print. Pieces arrive as text that holds together tightly enough already."""
+
+    minus: str
+    times: str
+    tight_times: str
+    group: str = "({})"
+
+    def show(self, f: Formula, numbers: bool = False) -> str:
+        """`f` as written; with `numbers`, every symbol that has a value shows it."""
+        return self._show(f, numbers, tight=False)[0]
+
+    def number(self, value: int) -> str:
+        """A number."""
+        return f"{value:,}".replace("-", self.minus)
+
+    def symbol(self, name: str) -> str:
+        """A symbol."""
+        return name
+
+    def power(self, base: str, exponent: int) -> str:
+        """``base`` to a whole power."""
+        return base + str(exponent).translate(_SUPERSCRIPT)
+
+    def quotient(self, a: str, b: str) -> tuple[str, int]:
+        """A division that leaves no remainder."""
+        return f"{a}/{b}", PRODUCT
+
+    def rounded(self, a: str, b: str, up: bool) -> tuple[str, int]:
+        """A division that is rounded down, or up."""
+        return (f"⌈{a}/{b}⌉" if up else f"⌊{a}/{b}⌋"), ATOM
+
+    def call(self, name: str, a: str, b: str) -> str:
+        """A named function of two arguments."""
+        return f"{name}({a}, {b})"
+
+    def coefficient(self, number: str, rest: str) -> str:
+        """A bare number before symbols, inside a sum: ``2P``."""
+        return number + rest
+
+    def wrap(self, piece: tuple[str, int], level: int) -> str:
+        """`piece`, in brackets unless it holds together at least as tightly as `level`."""
+        text, holds = piece
+        return text if holds >= level else self.group.format(text)
+
+    def _show(self, f: Formula, numbers: bool, tight: bool) -> tuple[str, int]:
+        if f.head == NUMBER or (f.head == SYMBOL and numbers and f.value is not None):
+            assert f.value is not None
+            return self.number(f.value), ATOM if f.value >= 0 else SUM
+        if f.head == SYMBOL:
+            return self.symbol(f.name), ATOM
+        if f.head in "+-":
+            return self._sum(f, numbers), SUM
+        if f.head == "*":
+            return self._product(f, numbers, tight), PRODUCT
+        return self._other(f, numbers)
+
+    def _sum(self, f: Formula, numbers: bool) -> str:
+        text = ""
+        for sign, term in _terms(f):
+            piece = self.wrap(self._show(term, numbers, tight=True), PRODUCT)
+            if not text:
+                text = piece if sign > 0 else self.minus + piece
+            else:
+                text += f" {'+' if sign > 0 else self.minus} {piece}"
+        return text
+
+    def _product(self, f: Formula, numbers: bool, tight: bool) -> str:
+        parts = []
+        for base, exponent in _factors(f):
+            piece = self._show(base, numbers, tight=True)
+            if exponent == 1:
+                # A quotient stands in brackets beside other factors: K² × (C/G) × N.
+                parts.append(self.wrap(piece, POWER))
+            else:
+                parts.append(self.power(self.wrap(piece, ATOM), exponent))
+        times = self.tight_times if tight else self.times
+        first = _factors(f)[0]
+        if tight and not numbers and first[0].head == NUMBER and first[1] == 1:
+            return self.coefficient(parts[0], times.join(parts[1:]))
+        return times.join(parts)
+
+    def _other(self, f: Formula, numbers: bool) -> tuple[str, int]:
+        a, b = (self._show(arg, numbers, tight=True) for arg in f.args)
+        if f.head in ("min", "max"):
+            return self.call(f.head, a[0], b[0]), ATOM
+        if f.head == "%":
+            return f"{self.wrap(a, POWER)} mod {self.wrap(b, POWER)}", SUM
+        if is_exact(f):
+            return self.quotient(*self._over(a, b))
+        return self.rounded(*self._over(a, b), up=f.head == "ceil")
+
+    def _over(self, a: tuple[str, int], b: tuple[str, int]) -> tuple[str, str]:
+        return self.wrap(a, PRODUCT), self.wrap(b, POWER)
+
+
+class _Latex(Style):
+    def number(self, value: int) -> str:
+        return f"{value:,}".replace(",", "{,}")
+
+    def symbol(self, name: str) -> str:
+        return latex_symbol(name)
+
+    def power(self, base: str, exponent: int) -> str:
+        return f"{base}^{{{exponent}}}"
+
+    def quotient(self, a: str, b: str) -> tuple[str, int]:
+        return rf"\frac{{{a}}}{{{b}}}", POWER
+
+    def rounded(self, a: str, b: str, up: bool) -> tuple[str, int]:
+        side = "ceil" if up else "floor"
+        return rf"\left\l{side} \frac{{{a}}}{{{b}}} \right\r{side}", ATOM
+
+    def call(self, name: str, a: str, b: str) -> str:
+        return rf"\{name}({a}, {b})"
+
+    def _over(self, a: tuple[str, int], b: tuple[str, int]) -> tuple[str, str]:
+        return a[0], b[0]  # the fraction's line does the bracketing
+
+
+class _Python(Style):
+    def number(self, value: int) -> str:
+        return str(value)
+
+    def power(self, base: str, exponent: int) -> str:
+        return f"{base}**{exponent}"
+
+    def quotient(self, a: str, b: str) -> tuple[str, int]:
+        return f"{a}//{b}", PRODUCT
+
+    def rounded(self, a: str, b: str, up: bool) -> tuple[str, int]:
+        return (f"-(-{self.group.format(a)}//{b})" if up else f"{a}//{b}"), PRODUCT
+
+    def coefficient(self, number: str, rest: str) -> str:
+        return f"{number}*{rest}"
+
+    def _other(self, f: Formula, numbers: bool) -> tuple[str, int]:
+        if f.head == "%":
+            a, b = (self.wrap(self._show(arg, numbers, tight=True), POWER) for arg in f.args)
+            return f"{a} % {b}", SUM
+        return super()._other(f, numbers)
+
+
+TEXT = Style(minus="−", times=" × ", tight_times="×")
+LATEX = _Latex(minus="-", times=r" \times ", tight_times=r" \times ", group=r"\left({}\right)")
+PYTHON = _Python(minus="-", times="*", tight_times="*")
+
+
+def latex_symbol(name: str) -> str:
+    r"""A symbol's name as LaTeX: ``P_s`` → ``P_{s}``, ``F₋₁`` → ``F_{-1}``, a word → ``\text``."""
+    letters = name.rstrip("₀₁₂₃₄₅₆₇₈₉₋₊")
+    base, _, index = letters.partition("_")
+    index += name[len(letters) :].translate(_SUBSCRIPT)
+    if len(base) > 1:
+        base = rf"\text{{{base}}}"
+    return f"{base}_{{{index}}}" if index else base
+
+
+def is_exact(f: Formula) -> bool:
+    """True if the division `f` is known to leave no remainder (its brackets may be left out)."""
+    a, b = (arg.value for arg in f.args)
+    return a is not None and b is not None and b != 0 and a % b == 0
+
+
+def _terms(f: Formula, sign: int = 1) -> list[tuple[int, Formula]]:
+    if f.head not in ("+", "-"):
+        return [(sign, f)]
+    left, right = f.args
+    right_sign = sign if f.head == "+" else -sign
+    terms = _terms(left, sign) + _terms(right, right_sign)
+    return [t for t in terms if t[1].head != NUMBER or t[1].value]
+
+
+def _factors(f: Formula) -> list[tuple[Formula, int]]:
+    """The factors of a product with their exponents, powers first: ``N×O×O`` → ``O² × N``."""
+    flat: list[Formula] = []
+    stack = [f]
+    while stack:
+        top = stack.pop()
+        if top.head == "*":
+            stack += reversed(top.args)
+        else:
+            flat.append(top)
+    found: dict[str, tuple[Formula, int]] = {}
+    for factor in flat:
+        key = PYTHON.show(factor) if factor.args else factor.name or f"#{factor.value}"
+        found[key] = (factor, found[key][1] + 1 if key in found else 1)
+    return sorted(found.values(), key=lambda item: item[1] == 1)

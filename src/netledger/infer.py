@@ -1,0 +1,275 @@
+"""Graph → Ledger in one pass; and the double-entry check.
+
+Every output, parameter, MAC and receptive field is derived by rule. Where the source recorded the
+same thing, the two are compared; a difference is a finding, never a silent choice.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from netledger.errors import NetledgerError, ShapeError
+from netledger.formula import Formula, prod, substitute
+from netledger.formula.simplify import simplify
+from netledger.graph import Graph, Node, Parameter, Shape, TensorType
+from netledger.ledger import Finding, Ledger, Row, Stored, sums
+from netledger.ops.base import ALL, Op, size
+
+Reach = tuple[tuple[Any, Any], ...] | str | None
+"""Along each spatial axis (how far one position sees, distance between positions), in the input."""
+
+
+def infer(graph: Graph, *, batch: int | None = None, check: bool = True) -> Ledger:
+    """Derives the ledger of a network.
+
+    Args:
+        graph: The network.
+        batch: Counts are for this batch; by default per sample, and the batch prints as ``N``.
+        check: Whether operations check their inputs first; only fields that hold arrays skip it.
+
+    Raises:
+        NetledgerError: If a layer does not fit its input. The error says where, and carries the
+            ledger up to there as `partial`.
+    """
+    book = _Book(graph, batch, check)
+    for node in graph.nodes:
+        try:
+            book.enter(node)
+        except NetledgerError as error:
+            received = ", ".join(f"{v}: {book.types[v]}" for v in node.inputs)
+            error.at(where=f"{node.name} ({node.op.kind})", received=received, source=node.source)
+            error.partial = book.close(failed=node.name)
+            raise
+    return book.close()
+
+
+class _Book:
+    """What is known so far while the ledger is written."""
+
+    def __init__(self, graph: Graph, batch: int | None, check: bool) -> None:
+        self.graph, self.batch, self.check = graph, batch, check
+        self.per = {"N": 1 if batch is None else batch}
+        self.rows: list[Row] = []
+        self.findings: list[Finding] = []
+        self.types: dict[str, TensorType] = {}
+        self.counted: dict[str, Shape] = {}
+        """Each value's shape for the batch that is counted."""
+        self.reach: dict[str, Reach] = {}
+        self.owner = {
+            f"{node}/{name}": "/".join(group[0]) for group in graph.ties for node, name in group[1:]
+        }
+        for name, declared in graph.inputs.items():
+            self._open(name, declared)
+
+    def _open(self, name: str, declared: TensorType) -> None:
+        shape = declared.shape
+        if self.batch is not None:
+            shape = tuple(substitute(d, self.per) for d in shape)
+        t = TensorType(shape, declared.dtype)
+        self.types[name] = t
+        self.counted[name] = counted = self._count(shape)
+        spatial = max(len(shape) - 2, 0)
+        self.reach[name] = ((1, 1),) * spatial if spatial else None
+        self.rows.append(
+            Row(
+                name=name,
+                kind="Input",
+                outputs=(t,),
+                elements=prod(counted),
+                receptive_field=(1,) * spatial if spatial else None,
+                made=(name,),
+            )
+        )
+
+    def enter(self, node: Node) -> None:
+        """Derives one row."""
+        op = node.op
+        types = tuple([self.types[v] for v in node.inputs])
+        shapes = tuple([t.shape for t in types])
+        counted = tuple([self.counted[v] for v in node.inputs])
+        if self.check:
+            check_arity(op, len(shapes))
+            op.check(*shapes)
+        derived = [tuple(map(simplify, shape)) for shape in op.outputs(*shapes)]
+        dtype = op.dtype(*[t.dtype for t in types])
+        outputs = tuple([TensorType(s, dtype) for s in derived[: len(node.outputs)]])
+        made = tuple([self._count(t.shape) for t in outputs])
+        if self.check:
+            check_sizes(made)
+        unknown = dict(op.unknown())
+        parameters = self._parameters(node, op.parameters(*counted), dtype, unknown)
+        weights, biases, buffers = sums(parameters)
+        macs: Any = simplify(op.macs(counted, made))
+        elements: Any = simplify(sum_elements(made))
+        if unknown:
+            macs = self._recorded_macs(node, unknown)
+            if "activations" in unknown:
+                elements = None
+            weights, biases = (None, None) if "params" in unknown else (weights, biases)
+        reach = self._reach(node, op, shapes)
+        self._hand_on(node, outputs, reach)
+        self.rows.append(
+            Row(
+                name=node.name,
+                kind=op.kind,
+                scope=node.scope,
+                inputs=node.inputs,
+                input_types=types,
+                outputs=outputs,
+                parameters=parameters,
+                weights=weights,
+                biases=biases,
+                buffers=buffers,
+                macs=macs,
+                elements=elements,
+                receptive_field=tuple([r for r, _ in reach]) if isinstance(reach, tuple) else reach,
+                unknown=unknown,
+                op=op,
+                made=node.outputs,
+                source=node.source,
+            )
+        )
+
+    def close(self, failed: str = "") -> Ledger:
+        """The ledger as far as it goes."""
+        return Ledger(self.graph, tuple(self.rows), tuple(self.findings), self.batch, failed)
+
+    def _count(self, shape: Shape) -> Shape:
+        for d in shape:
+            if type(d) is Formula:
+                return tuple([substitute(d, self.per) for d in shape])
+        return shape
+
+    def _parameters(
+        self, node: Node, derived: tuple[Parameter, ...], dtype: str, unknown: dict[str, str]
+    ) -> tuple[Stored, ...]:
+        recorded = node.recorded.parameters if node.recorded else None
+        if recorded is not None:
+            if "params" in unknown:
+                del unknown["params"]
+                derived = recorded
+            else:
+                self._compare_parameters(node, derived, recorded)
+        if not derived:
+            return ()
+        computes_in = dtype if "float" in dtype else "float32"
+        return tuple(
+            [
+                Stored(
+                    p.name,
+                    p.role,
+                    p.shape,
+                    p.dtype or computes_in,
+                    p.trainable and node.trainable,
+                    simplify(size(p)),
+                    self.owner.get(f"{node.name}/{p.name}") if self.owner else None,
+                    p.nbytes,
+                )
+                for p in derived
+            ]
+        )
+
+    def _recorded_macs(self, node: Node, unknown: dict[str, str]) -> Any:
+        recorded = node.recorded.macs if node.recorded else None
+        if recorded is not None:
+            unknown.pop("macs", None)
+        return recorded
+
+    def _hand_on(self, node: Node, outputs: tuple[TensorType, ...], reach: Reach) -> None:
+        """Makes the outputs known; where the source says otherwise, it is believed from here on."""
+        said = node.recorded.outputs if node.recorded else ()
+        for i, (value, t) in enumerate(zip(node.outputs, outputs, strict=True)):
+            other = said[i] if i < len(said) else None
+            if other is not None and other.shape != t.shape:
+                self._unbalanced(node, f"the rule gives {t}, the source says {other}")
+                t = other
+            self.types[value] = t
+            self.counted[value] = self._count(t.shape)
+            self.reach[value] = reach
+
+    def _compare_parameters(
+        self, node: Node, derived: tuple[Parameter, ...], recorded: tuple[Parameter, ...]
+    ) -> None:
+        ours = sorted((p.role, str(p.shape)) for p in derived)
+        theirs = sorted((p.role, str(p.shape)) for p in recorded)
+        if ours != theirs:
+            self._unbalanced(
+                node,
+                f"the rule gives {_show_parameters(derived)}, "
+                f"the source has {_show_parameters(recorded)}",
+            )
+
+    def _unbalanced(self, node: Node, difference: str) -> None:
+        message = f"the books do not balance at {node.name}: {difference}"
+        hint = (
+            "one of the two is wrong: a hyperparameter was read wrongly, or the source was edited"
+        )
+        self.findings.append(Finding("NL001", "error", node.name, message, hint))
+
+    def _reach(self, node: Node, op: Op, shapes: tuple[Shape, ...]) -> Reach:
+        before = _widest([self.reach[v] for v in node.inputs])
+        if before is None and len(shapes[0] if shapes else ()) != 2:
+            return None
+        window = op.window(*shapes)
+        if window is None or before == ALL or window == ALL:
+            return ALL if window is not None or before == ALL else None
+        if before is None or not window or isinstance(window, str):
+            return before
+        if len(window) != len(before):
+            return None
+        return tuple(
+            [
+                (far + (w.span - 1) * step, step * w.stride)
+                for (far, step), w in zip(before, window, strict=True)
+            ]
+        )
+
+
+def _widest(reaches: list[Reach]) -> Reach:
+    """What a position sees that is fed by several values."""
+    if len(reaches) == 1:
+        return reaches[0]
+    if ALL in reaches:
+        return ALL
+    known = [r for r in reaches if isinstance(r, tuple)]
+    if not known or len(known) < len(reaches) or len({len(r) for r in known}) > 1:
+        return None
+    return tuple(max(axes) for axes in zip(*known, strict=True))
+
+
+def check_arity(op: Op, count: int) -> None:
+    """Refuses too few or too many inputs."""
+    least, most = op.arity
+    if count < least or (most is not None and count > most):
+        if most is None:
+            wanted = f"at least {least}"
+        else:
+            wanted = str(least) if least == most else f"{least} to {most}"
+        plural = "input" if wanted == "1" else "inputs"
+        raise ShapeError(f"takes {wanted} {plural}; got {count}", hint="name them with inputs:")
+
+
+def check_sizes(shapes: tuple[Shape, ...]) -> None:
+    """Refuses an output with an axis of size 0 or less."""
+    for shape in shapes:
+        for d in shape:
+            if type(d) is int and d < 1:
+                raise ShapeError(
+                    f"the output would have the size {'×'.join(map(str, shape[1:]))}",
+                    hint="the map has become too small: use less stride, more padding, "
+                    "or a larger input",
+                )
+
+
+def sum_elements(shapes: tuple[Shape, ...]) -> Any:
+    """The numbers in all outputs."""
+    total: Any = 0
+    for shape in shapes:
+        total = total + prod(shape)
+    return total
+
+
+def _show_parameters(parameters: tuple[Parameter, ...]) -> str:
+    if not parameters:
+        return "no parameters"
+    return ", ".join(f"{p.name} {list(p.shape)}" for p in parameters)

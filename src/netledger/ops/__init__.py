@@ -1,0 +1,213 @@
+"""Operations. One class states all rules of one operation; `OPERATIONS` lists them all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from netledger.errors import UnknownName
+from netledger.ops.attention import MultiHeadAttention, ScaledDotProductAttention
+from netledger.ops.base import Op, Window
+from netledger.ops.conv import Conv, ConvTranspose, DepthwiseConv
+from netledger.ops.linear import Einsum, Embedding, Linear, MatMul
+from netledger.ops.norm import (
+    BatchNorm,
+    GroupNorm,
+    InstanceNorm,
+    LayerNorm,
+    LocalResponseNorm,
+    RMSNorm,
+)
+from netledger.ops.opaque import Inventory, Opaque, Tensor
+from netledger.ops.pointwise import (
+    FUNCTIONS,
+    GLU,
+    Activation,
+    Add,
+    Average,
+    Cast,
+    Compare,
+    Divide,
+    Dropout,
+    Identity,
+    Maximum,
+    Minimum,
+    Multiply,
+    Power,
+    PReLU,
+    Softmax,
+    Subtract,
+    Where,
+)
+from netledger.ops.pool import (
+    AdaptiveAvgPool,
+    AdaptiveMaxPool,
+    AvgPool,
+    GlobalAvgPool,
+    GlobalMaxPool,
+    MaxPool,
+)
+from netledger.ops.recurrent import GRU, LSTM, RNN
+from netledger.ops.reshape import (
+    Concat,
+    Expand,
+    Flatten,
+    Pad,
+    Permute,
+    Reduce,
+    Reshape,
+    Resize,
+    Slice,
+    Split,
+    Stack,
+)
+
+OPERATIONS: tuple[type[Op], ...] = (
+    Conv,
+    DepthwiseConv,
+    ConvTranspose,
+    MaxPool,
+    AvgPool,
+    AdaptiveMaxPool,
+    AdaptiveAvgPool,
+    GlobalMaxPool,
+    GlobalAvgPool,
+    Linear,
+    Embedding,
+    MatMul,
+    Einsum,
+    BatchNorm,
+    InstanceNorm,
+    GroupNorm,
+    LayerNorm,
+    RMSNorm,
+    LocalResponseNorm,
+    Activation,
+    PReLU,
+    GLU,
+    Softmax,
+    Dropout,
+    Identity,
+    Cast,
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Power,
+    Maximum,
+    Minimum,
+    Average,
+    Compare,
+    Where,
+    RNN,
+    GRU,
+    LSTM,
+    MultiHeadAttention,
+    ScaledDotProductAttention,
+    Flatten,
+    Reshape,
+    Permute,
+    Expand,
+    Concat,
+    Stack,
+    Slice,
+    Split,
+    Pad,
+    Resize,
+    Reduce,
+    Tensor,
+    Opaque,
+    Inventory,
+)
+
+
+@cache
+def by_key() -> Mapping[str, tuple[type[Op], Mapping[str, Any]]]:
+    """What a word in a spec stands for: an operation, and hyperparameters that the word implies.
+
+    Every operation has its own key; each activation function is a word too (``relu``).
+    """
+    words: dict[str, tuple[type[Op], Mapping[str, Any]]] = {op.key: (op, {}) for op in OPERATIONS}
+    words.update({name: (Activation, {"function": name}) for name in FUNCTIONS})
+    return words
+
+
+def from_key(key: str, values: Mapping[str, Any]) -> Op:
+    """The operation that a spec calls `key`, with the hyperparameters `values`.
+
+    Raises:
+        UnknownName: If there is no such operation or hyperparameter.
+        FieldError: If a hyperparameter is missing or impossible.
+    """
+    try:
+        op_class, implied = by_key()[key]
+    except KeyError:
+        hint = "'netledger layer' lists all operations"
+        raise UnknownName("operation", key, by_key(), hint=hint) from None
+    return op_class(**{**implied, **values})
+
+
+__all__ = [
+    "FUNCTIONS",
+    "GLU",
+    "GRU",
+    "LSTM",
+    "OPERATIONS",
+    "RNN",
+    "Activation",
+    "AdaptiveAvgPool",
+    "AdaptiveMaxPool",
+    "Add",
+    "Average",
+    "AvgPool",
+    "BatchNorm",
+    "Cast",
+    "Compare",
+    "Concat",
+    "Conv",
+    "ConvTranspose",
+    "DepthwiseConv",
+    "Divide",
+    "Dropout",
+    "Einsum",
+    "Embedding",
+    "Expand",
+    "Flatten",
+    "GlobalAvgPool",
+    "GlobalMaxPool",
+    "GroupNorm",
+    "Identity",
+    "InstanceNorm",
+    "Inventory",
+    "LayerNorm",
+    "Linear",
+    "LocalResponseNorm",
+    "MatMul",
+    "MaxPool",
+    "Maximum",
+    "Minimum",
+    "MultiHeadAttention",
+    "Multiply",
+    "Op",
+    "Opaque",
+    "PReLU",
+    "Pad",
+    "Permute",
+    "Power",
+    "RMSNorm",
+    "Reduce",
+    "Reshape",
+    "Resize",
+    "ScaledDotProductAttention",
+    "Slice",
+    "Softmax",
+    "Split",
+    "Stack",
+    "Subtract",
+    "Tensor",
+    "Where",
+    "Window",
+    "by_key",
+    "from_key",
+]

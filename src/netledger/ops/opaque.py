@@ -1,0 +1,98 @@
+"""What is not an operation of ours: bare tensors, and things that no rule describes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from netledger.graph import BUFFER, WEIGHT, Parameter, Shape
+from netledger.ops.base import Op, operation
+from netledger.ops.fields import choice, dims, shapes, tensors, text
+
+
+@operation
+class Tensor(Op):
+    """A stored tensor by itself: a class token, position embeddings, a table of constants."""
+
+    arity = (0, 0)
+    shape: Any = dims("its shape")
+    role: str = choice("learned, or a buffer", (WEIGHT, BUFFER), default=WEIGHT)
+    to: str = text("its dtype", default="float32")
+
+    def outputs(self, *inputs: Shape) -> tuple[Shape, ...]:
+        return (self.shape,)
+
+    def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:
+        return (Parameter("weight", self.role, self.shape, self.to, self.role == WEIGHT),)
+
+    def dtype(self, *inputs: str) -> str:
+        return self.to
+
+    def window(self, *inputs: Shape) -> None:
+        return None
+
+
+@operation
+class Opaque(Op):
+    """Something that no rule describes. Its outputs are taken as stated, its counts are unknown."""
+
+    arity = (0, None)
+    what: str = text("what the source calls it")
+    shapes: Any = shapes("the shape of each output, batch included")
+    reason: str = text("why nothing more is known", default="no rule describes it")
+
+    @property
+    def kind(self) -> str:
+        return self.what
+
+    def outputs(self, *inputs: Shape) -> tuple[Shape, ...]:
+        return tuple(self.shapes)
+
+    def dtype(self, *inputs: str) -> str:
+        return inputs[0] if inputs else "float32"
+
+    def window(self, *inputs: Shape) -> None:
+        return None
+
+    def unknown(self) -> Mapping[str, str]:
+        return {"params": self.reason, "macs": self.reason}
+
+    def describe(self, *inputs: Shape) -> str:
+        return f"unknown: {self.reason}"
+
+
+NO_GRAPH = "no graph in this file: parameters only"
+
+
+@operation
+class Inventory(Op):
+    """The stored tensors of one module, out of a file that has no graph."""
+
+    arity = (0, 0)
+    silent = True
+    tensors: Any = tensors("what is stored: name, role, shape, dtype, bytes")
+
+    @property
+    def kind(self) -> str:
+        return "Module"
+
+    def outputs(self, *inputs: Shape) -> tuple[Shape, ...]:
+        return ()
+
+    def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:
+        return tuple(
+            Parameter(name, role, shape, dtype, role != BUFFER, nbytes)
+            for name, role, shape, dtype, nbytes in self.tensors
+        )
+
+    def dtype(self, *inputs: str) -> str:
+        return "float32"
+
+    def window(self, *inputs: Shape) -> None:
+        return None
+
+    def unknown(self) -> Mapping[str, str]:
+        return {"macs": NO_GRAPH, "activations": NO_GRAPH}
+
+    def describe(self, *inputs: Shape) -> str:
+        return f"{len(self.tensors)} stored tensors"

@@ -1,0 +1,228 @@
+"""Operations on each position by itself, and sums and products of tensors of one shape."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from netledger.errors import ShapeError
+from netledger.graph import WEIGHT, Parameter, Shape
+from netledger.ops.base import Op, axis, operation, show_shape
+from netledger.ops.fields import choice, flag, integer, number, text
+
+FUNCTIONS = {
+    "relu": "ReLU",
+    "relu6": "ReLU6",
+    "leaky_relu": "LeakyReLU",
+    "elu": "ELU",
+    "selu": "SELU",
+    "celu": "CELU",
+    "gelu": "GELU",
+    "silu": "SiLU",
+    "mish": "Mish",
+    "sigmoid": "Sigmoid",
+    "hard_sigmoid": "HardSigmoid",
+    "hard_swish": "HardSwish",
+    "tanh": "Tanh",
+    "softplus": "Softplus",
+    "softsign": "Softsign",
+    "exp": "Exp",
+    "log": "Log",
+    "sqrt": "Sqrt",
+    "abs": "Abs",
+    "negate": "Negate",
+    "erf": "Erf",
+    "clip": "Clip",
+}
+"""Activation functions, by the name that they have in a spec."""
+
+
+@operation
+class Activation(Op):
+    """A function of each number: ``relu``, ``gelu``, ``tanh`` and so on."""
+
+    folds = True
+    function: str = choice("which function", tuple(FUNCTIONS), default="relu")
+
+    @property
+    def kind(self) -> str:
+        return FUNCTIONS[self.function]
+
+    def describe(self, *inputs: Shape) -> str:
+        return "of each number by itself"
+
+
+@operation
+class Identity(Op):
+    """Passes its input on."""
+
+    folds = True
+
+
+@operation
+class Dropout(Op):
+    """Sets a share of the numbers to 0 while training; does nothing afterwards."""
+
+    folds = True
+    rate: float = number("share of the numbers that are set to 0", default=0.5)
+
+
+@operation
+class Cast(Op):
+    """Changes the dtype."""
+
+    folds = True
+    to: str = text("the new dtype, as NumPy names it")
+
+    def dtype(self, *inputs: str) -> str:
+        return self.to
+
+
+@operation
+class Softmax(Op):
+    """Numbers that add up to 1 along an axis."""
+
+    axis: int = integer("the axis that adds up to 1", default=-1, minimum=None)
+    log: bool = flag("the logarithm of the result (log-softmax)", default=False)
+
+    def check(self, *inputs: Shape) -> None:
+        axis(self.axis, len(inputs[0]))
+
+    def describe(self, *inputs: Shape) -> str:
+        return f"{'logarithm of ' if self.log else ''}shares that add up to 1"
+
+
+@operation
+class PReLU(Op):
+    """A ReLU whose slope below 0 is learned: one slope, or one for each channel."""
+
+    key = "prelu"
+    channel_axis: int | None = integer(
+        "the axis with a slope each; none: one slope", default=None, minimum=None
+    )
+
+    def check(self, *inputs: Shape) -> None:
+        if self.channel_axis is not None:
+            axis(self.channel_axis, len(inputs[0]))
+
+    def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:
+        slopes = 1 if self.channel_axis is None else inputs[0][self.channel_axis]
+        return (Parameter("weight", WEIGHT, (slopes,)),)
+
+
+@operation
+class GLU(Op):
+    """A gated linear unit: one half of an axis times the sigmoid of the other half."""
+
+    key = "glu"
+    axis: int = integer("the axis that is halved", default=-1, minimum=None)
+
+    def check(self, *inputs: Shape) -> None:
+        size = inputs[0][axis(self.axis, len(inputs[0]))]
+        if size % 2:
+            raise ShapeError(f"cannot halve an axis of {size}", hint="its size must be even")
+
+    def outputs(self, *inputs: Shape) -> tuple[Shape, ...]:
+        at = axis(self.axis, len(inputs[0]))
+        return (tuple(d // 2 if i == at else d for i, d in enumerate(inputs[0])),)
+
+
+@operation
+class Broadcast(Op):
+    """An operation on tensors that stretch to one shape; axes of size 1 stretch."""
+
+    arity: ClassVar[tuple[int, int | None]] = (1, None)
+
+    def check(self, *inputs: Shape) -> None:
+        broadcast(*inputs)
+
+    def outputs(self, *inputs: Shape) -> tuple[Shape, ...]:
+        return (broadcast(*inputs),)
+
+    def describe(self, *inputs: Shape) -> str:
+        return f"of {len(inputs)} tensors" if len(inputs) > 1 else "with a constant"
+
+
+@operation
+class Add(Broadcast):
+    """The sum, number by number."""
+
+
+@operation
+class Subtract(Broadcast):
+    """The difference, number by number."""
+
+
+@operation
+class Multiply(Broadcast):
+    """The product, number by number. No MACs: nothing is accumulated."""
+
+
+@operation
+class Divide(Broadcast):
+    """The quotient, number by number."""
+
+
+@operation
+class Power(Broadcast):
+    """A power, number by number."""
+
+
+@operation
+class Maximum(Broadcast):
+    """The largest, number by number."""
+
+
+@operation
+class Minimum(Broadcast):
+    """The smallest, number by number."""
+
+
+@operation
+class Average(Broadcast):
+    """The mean, number by number."""
+
+
+@operation
+class Compare(Broadcast):
+    """A test, number by number; the result is true or false."""
+
+    def dtype(self, *inputs: str) -> str:
+        return "bool"
+
+
+@operation
+class Where(Broadcast):
+    """Chooses between two tensors, number by number; the first input says which."""
+
+    arity = (3, 3)
+
+    def dtype(self, *inputs: str) -> str:
+        return inputs[1]
+
+
+def broadcast(*inputs: Shape) -> Shape:
+    """The shape that all `inputs` stretch to, aligned at the last axis.
+
+    Raises:
+        ShapeError: If two sizes differ and neither is 1.
+    """
+    result: list[Any] = []
+    for x in inputs:
+        result = [1] * (len(x) - len(result)) + result
+        offset = len(result) - len(x)
+        for i, d in enumerate(x, start=offset):
+            known = result[i]
+            if known is d or _is_one(d):
+                continue
+            if _is_one(known):
+                result[i] = d
+            elif known != d:
+                raise ShapeError(
+                    f"shapes {' and '.join(map(show_shape, inputs))} do not fit together",
+                    hint="sizes must be equal, or 1",
+                )
+    return tuple(result)
+
+
+def _is_one(d: Any) -> bool:
+    return type(d) is int and d == 1

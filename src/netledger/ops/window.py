@@ -1,0 +1,93 @@
+"""The arithmetic of windows that slide over an axis; convolutions and poolings share it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from netledger.errors import ShapeError
+from netledger.formula import ceil_div, minimum
+from netledger.graph import Shape
+from netledger.ops.base import check_axes, each_axis
+
+FLOOR, CEIL, CEIL_CLIPPED = "floor", "ceil", "ceil_clipped"
+ROUNDINGS = (FLOOR, CEIL, CEIL_CLIPPED)
+ROUNDING_HELP = (
+    "windows that stick out: dropped (floor), kept (ceil, as cuda-convnet), "
+    "kept if they begin inside the map (ceil_clipped, as Caffe and PyTorch)"
+)
+
+Pads = tuple[tuple[Any, Any], ...]
+
+
+def span(kernel: Any, dilation: Any) -> Any:
+    """How far a window reaches: K, or D(K − 1) + 1 if it is dilated."""
+    return dilation * (kernel - 1) + 1
+
+
+def pads(padding: Any, rank: int) -> Pads:
+    """For each axis the padding before it and in all; a number counts on both sides."""
+    if isinstance(padding, str):
+        return ((0, 0),) * rank
+    if isinstance(padding, tuple) and isinstance(padding[0], tuple):
+        return tuple((before, before + after) for before, after in padding)
+    return tuple((p, 2 * p) for p in each_axis(padding, rank))
+
+
+def positions(size: Any, reach: Any, stride: Any, pad: tuple[Any, Any], rounding: str) -> Any:
+    """How many positions a window has along an axis: O = (I − K + 2P)/S + 1.
+
+    Rounded down; or up, as cuda-convnet sizes its convolutions (1 + ⌈(I − K + 2P)/S⌉); or up, but
+    without windows that begin beyond the map and its leading padding, as Caffe
+    (``PoolingLayer::Reshape``) and PyTorch (``pooling_output_shape``) size poolings.
+    """
+    before, total = pad
+    room = size - reach + total
+    if rounding == FLOOR:
+        return room // stride + 1
+    count = ceil_div(room, stride) + 1
+    return count if rounding == CEIL else minimum(count, ceil_div(size + before, stride))
+
+
+def slide(
+    spatial: Shape, kernel: Any, stride: Any, padding: Any, dilation: Any, rounding: str
+) -> Shape:
+    """The output size along every axis."""
+    rank = len(spatial)
+    strides = each_axis(stride, rank)
+    if padding in ("same", "causal"):
+        return tuple(ceil_div(i, s) for i, s in zip(spatial, strides, strict=True))
+    return tuple(
+        positions(i, span(k, d), s, p, rounding)
+        for i, k, s, p, d in zip(
+            spatial,
+            each_axis(kernel, rank),
+            strides,
+            pads(padding, rank),
+            each_axis(dilation, rank),
+            strict=True,
+        )
+    )
+
+
+def check_window(spatial: Shape, kernel: Any, stride: Any, padding: Any, dilation: Any) -> None:
+    """Refuses a window that is larger than the padded map."""
+    rank = len(spatial)
+    given = {"kernel_size": kernel, "stride": stride, "padding": padding, "dilation": dilation}
+    for name, value in given.items():
+        check_axes(name, value, rank)
+    if padding in ("same", "causal"):
+        return
+    for i, k, p, d in zip(
+        spatial,
+        each_axis(kernel, rank),
+        pads(padding, rank),
+        each_axis(dilation, rank),
+        strict=True,
+    ):
+        reach = span(k, d)
+        if i + p[1] < reach:
+            padded = f" padded to {i + p[1]}" if p[1] else ""
+            raise ShapeError(
+                f"a window of {reach} does not fit a map of {i}{padded}",
+                hint="use a smaller kernel_size, more padding, or a larger input",
+            )

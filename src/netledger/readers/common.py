@@ -1,0 +1,98 @@
+"""What readers share: a file that is not trusted, opened once and looked at with bounds."""
+
+from __future__ import annotations
+
+import io
+import mmap
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from netledger.errors import SpecError
+
+HEAD = 4096
+"""How many of the first bytes `accepts` may look at."""
+
+
+class Source:
+    """A file or folder that the user named.
+
+    Attributes:
+        path: Where it is.
+        name: As the user wrote it, for messages.
+        size: Its size in bytes; 0 for a folder.
+        head: Its first bytes; empty for a folder.
+    """
+
+    def __init__(self, name: str, path: Path, size: int, head: bytes) -> None:
+        self.name, self.path, self.size, self.head = name, path, size, head
+        self._map: mmap.mmap | None = None
+
+    @classmethod
+    def open(cls, name: str) -> Self:
+        """Looks at the file; nothing but its first bytes is read.
+
+        Raises:
+            SpecError: If it is not readable, or neither a file nor a folder.
+        """
+        path = Path(name)
+        try:
+            if path.is_dir() or not os.path.lexists(path):
+                return cls(name, path, 0, b"")
+            if not path.is_file():
+                raise SpecError("neither a file nor a folder", where=name)
+            with path.open("rb") as file:
+                return cls(name, path, os.fstat(file.fileno()).st_size, file.read(HEAD))
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise SpecError(f"cannot be read: {reason}", where=name) from None
+
+    @property
+    def exists(self) -> bool:
+        """True if there is such a file or folder."""
+        return self.path.exists()
+
+    @property
+    def is_folder(self) -> bool:
+        """True for a folder."""
+        return self.path.is_dir()
+
+    def text(self, limit: int) -> str:
+        """The whole file as UTF-8 text.
+
+        Raises:
+            SpecError: If it is longer than `limit` bytes, or not UTF-8.
+        """
+        if self.size > limit:
+            raise SpecError(
+                f"the file has {self.size:,} bytes; at most {limit:,} are read", where=self.name
+            )
+        try:
+            return self.path.read_bytes().decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise SpecError(f"not UTF-8 text (byte {error.start:,})", where=self.name) from None
+
+    def view(self) -> mmap.mmap | bytes:
+        """The file's bytes, mapped and not read: the size of the weights does not matter."""
+        if self._map is None and self.size:
+            with self.path.open("rb") as file:
+                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return self._map if self._map is not None else b""
+
+    def stream(self) -> io.BufferedReader:
+        """The file, to be read in pieces and closed by the caller."""
+        return self.path.open("rb")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._map is not None:
+            self._map.close()
+            self._map = None

@@ -6,6 +6,8 @@ same thing, the two are compared; a difference is a finding, never a silent choi
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import ceil
 from typing import Any
 
 from netledger.errors import NetledgerError, ShapeError
@@ -77,6 +79,7 @@ class _Book:
                 outputs=(t,),
                 elements=prod(counted),
                 receptive_field=(1,) * spatial if spatial else None,
+                steps=(1,) * spatial,
                 made=(name,),
             )
         )
@@ -122,7 +125,10 @@ class _Book:
                 buffers=buffers,
                 macs=macs,
                 elements=elements,
-                receptive_field=tuple([r for r, _ in reach]) if isinstance(reach, tuple) else reach,
+                receptive_field=tuple([_whole(r) for r, _ in reach])
+                if isinstance(reach, tuple)
+                else reach,
+                steps=tuple([step for _, step in reach]) if isinstance(reach, tuple) else (),
                 unknown=unknown,
                 op=op,
                 made=node.outputs,
@@ -235,6 +241,11 @@ def _widest(reaches: list[Reach]) -> Reach:
     if not known or len(known) < len(reaches) or len({len(r) for r in known}) > 1:
         return None
     return tuple(max(axes) for axes in zip(*known, strict=True))
+
+
+def _whole(reach: Any) -> Any:
+    """A number of input positions; between the positions of a transposed convolution, rounded up."""
+    return ceil(reach) if isinstance(reach, Fraction) else reach
 
 
 def check_arity(op: Op, count: int) -> None:

@@ -91,6 +91,7 @@ class Row:
         elements: Numbers in its outputs.
         receptive_field: How much of the input one output sees, along each spatial axis; ``"all"``;
             None where positions have no meaning.
+        steps: How far apart neighbouring positions are in the input, along each spatial axis.
         unknown: What could not be derived (``params``, ``macs``), and why.
         op: The operation itself; None for inputs and modules.
         made: Names of the values that it makes.
@@ -111,6 +112,7 @@ class Row:
     macs: Any = 0
     elements: Any = 0
     receptive_field: tuple[Any, ...] | str | None = None
+    steps: tuple[Any, ...] = ()
     unknown: Mapping[str, str] = field(default_factory=dict)
     op: Op | None = None
     made: tuple[str, ...] = ()

@@ -215,7 +215,7 @@ class ConvTranspose(Spatial):
             each_axis(self.stride, rank),
             strict=True,
         )
-        return tuple(Window(ceil_div(span(k, d), s), Fraction(1, s)) for k, d, s in per)
+        return tuple(Window(ceil_div(span(k, d), s), _inverse(s)) for k, d, s in per)
 
     def axes(self, *inputs: Shape) -> Any:
         x = inputs[0]
@@ -230,6 +230,11 @@ class ConvTranspose(Spatial):
             f"padding {show_value(self.padding)}",
         ]
         return ", ".join(parts if self.bias else [*parts, "no bias"])
+
+
+def _inverse(stride: Any) -> Fraction:
+    """The distance of outputs in inputs; a derivation of the window does not need it."""
+    return Fraction(1, stride) if isinstance(stride, int) else Fraction(1)
 
 
 def check_groups(name: str, channels: Any, groups: Any) -> None:

@@ -1,0 +1,364 @@
+"""Every number of a row, derived: the rule, the numbers put in, the result.
+
+The rules themselves are asked again, with named quantities instead of numbers; what they return
+prints itself. So a derivation cannot disagree with the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from netledger.formula import Formula, formula, prod, substitute, symbol, unrounded
+from netledger.formula.printing import latex_symbol
+from netledger.formula.simplify import simplify
+from netledger.graph import BIAS, BUFFER, WEIGHT, Parameter, Shape
+from netledger.ledger import Ledger, Row
+from netledger.ops import Flatten, Linear
+from netledger.ops.base import Op, Spatial, size
+
+MEANINGS = {
+    "I": "size of the input",
+    "O": "size of the output",
+    "C": "channels of the input",
+    "N": "number of kernels",
+    "F₋₁": "neurons of the layer before",
+    "T": "positions (tokens, steps)",
+    "E": "features",
+    "D": "features",
+    "A": "numbers in the output",
+    "W": "weights",
+    "B": "biases",
+    "R₋₁": "receptive field before the layer",
+    "J": "distance of neighbouring positions, in input pixels",
+}
+"""What the symbols of axes and of intermediate results stand for."""
+
+SEVERAL = 4
+"""Up to so many tensors a sum is written in one line."""
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """How one number comes about.
+
+    Attributes:
+        quantity: What it is: ``size``, ``weights``, ``MACs`` …
+        symbol: What it is called in formulas: ``O``, ``W`` …
+        formula: The rule, traced.
+        note: What the formula does not say by itself (a rounding).
+    """
+
+    quantity: str
+    symbol: str
+    formula: Formula
+    note: str = ""
+
+    @property
+    def value(self) -> int | Formula:
+        """The result: an int, or a formula in the symbols that have no value."""
+        return simplify(self.formula)
+
+    def steps(self, *, latex: bool = False) -> list[str]:
+        """Symbol, rule, rule with numbers, result; what would repeat is left out."""
+        f, value = self.formula, formula(self.value)
+        if latex:
+            steps = [latex_symbol(self.symbol), f.latex(), f.latex(numbers=True), value.latex()]
+        else:
+            steps = [self.symbol, f.text(), f.text(numbers=True), value.text()]
+        return [step for i, step in enumerate(steps) if i == 0 or step != steps[i - 1]]
+
+    def text(self) -> str:
+        """``O = (I − K + 2P)/S + 1 = (227 − 11 + 2×0)/4 + 1 = 55``."""
+        return " = ".join(self.steps())
+
+    def latex(self) -> str:
+        """The same as LaTeX mathematics."""
+        return " = ".join(self.steps(latex=True))
+
+
+@dataclass(frozen=True)
+class Sum:
+    """A total of the network, added up row by row.
+
+    Attributes:
+        quantity: ``params`` or ``MACs``.
+        terms: For each row that counts: its name, how its number comes about, the number.
+        value: The sum; None over an unknown.
+        known: The sum of what is known.
+    """
+
+    quantity: str
+    terms: tuple[tuple[str, str, Any], ...]
+    value: Any
+    known: Any
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A row, explained.
+
+    Attributes:
+        row: The row.
+        title: What the layer is, in words.
+        derivations: Every number of the row.
+        meanings: What each symbol stands for.
+    """
+
+    row: Row
+    title: str
+    derivations: tuple[Derivation, ...]
+    meanings: dict[str, str]
+
+
+def explain(ledger: Ledger, name: str | None = None) -> tuple[Explanation, ...]:
+    """Derives every number of one row, or of all rows of the layer view.
+
+    Raises:
+        UnknownName: If there is no such row.
+    """
+    if name is not None:
+        return (_Explainer(ledger).explain(ledger.row(name)),)
+    explainer = _Explainer(ledger)
+    return tuple(explainer.explain(row) for row in ledger.rows)
+
+
+def add_up(ledger: Ledger) -> tuple[Sum, ...]:
+    """The network's parameters and MACs, as a sum of one calculation for each row."""
+    explainer, totals = _Explainer(ledger), ledger.totals
+    params: list[tuple[str, str, Any]] = []
+    macs: list[tuple[str, str, Any]] = []
+    for row in ledger.ops:
+        if row.op is None or not (_counts(row.params) or _counts(row.macs)):
+            continue
+        found = {d.quantity: d for d in explainer.explain(row).derivations}
+        if _counts(row.params):
+            parts = [found[q] for q in ("weights", "biases") if q in found]
+            how = " + ".join(d.formula.text(numbers=True).replace(" × ", "×") for d in parts)
+            params.append((row.name, how, row.params))
+        if _counts(row.macs):
+            how = found["MACs"].formula.text(numbers=True).replace(" × ", "×")
+            macs.append((row.name, how, row.macs))
+    sums = (("params", params, totals.params), ("MACs", macs, totals.macs))
+    return tuple(
+        Sum(quantity, tuple(terms), None if quantity.lower() in totals.unknown else total, total)
+        for quantity, terms, total in sums
+    )
+
+
+class _Explainer:
+    def __init__(self, ledger: Ledger) -> None:
+        self.by_value = {value: row for row in ledger.ops for value in row.made}
+
+    def explain(self, row: Row) -> Explanation:
+        op = row.op
+        if op is None:
+            return Explanation(row, "input", (), {})
+        found = [*self._shapes(row, op), *_reach(row, op, self._before(row))]
+        meanings = {rule.symbol: rule.help for rule in op.rules.values() if rule.symbol}
+        used = _used(d.formula for d in found)
+        known = {**MEANINGS, **meanings}
+        shown = {s: known[_stem(s)] for s in used if _stem(s) in known}
+        shapes = [t.shape for t in row.input_types]
+        return Explanation(row, op.describe(*shapes), tuple(found), shown)
+
+    def _shapes(self, row: Row, op: Op) -> Iterable[Derivation]:
+        named = named_op(op)
+        in_names, out_names = op.axes(*(t.shape for t in row.input_types))
+        inputs = self._inputs(row, op, in_names)
+        made = named.outputs(*inputs)[0] if row.outputs else ()
+        names = out_names[0] if out_names else ("",) * len(made)
+        yield from _sizes(made, names)
+        outputs = name_axes([names], [tuple(map(simplify, made))]) if made else ()
+        parameters = named.parameters(*inputs)
+        yield from _stored(parameters, "weights", "W", WEIGHT)
+        yield from _stored(parameters, "biases", "B", BIAS)
+        if parameters and _counts(row.params):
+            yield Derivation("params", "P", _weights_and_biases(row))
+        yield from _stored(parameters, "buffers", "Buffers", BUFFER)
+        if _counts(row.macs):
+            all_outputs = (*outputs, *named.outputs(*inputs)[1:])
+            yield Derivation("MACs", "MACs", formula(named.macs(inputs, all_outputs)))
+        if any(names) and isinstance(row.elements, int):
+            yield Derivation("elements", "A", formula(prod(outputs[0])))
+
+    def _inputs(self, row: Row, op: Op, names: Any) -> tuple[Shape, ...]:
+        shapes = [tuple(map(_sample, t.shape)) for t in row.input_types]
+        inputs = name_axes(names, shapes)
+        joined = self._flattened(row) if isinstance(op, Linear) else None
+        return ((*inputs[0][:-1], joined), *inputs[1:]) if joined is not None else inputs
+
+    def _flattened(self, row: Row) -> Any:
+        """The features of a layer that is fed by a flattened map, as O² × N."""
+        flat = self._source(row, lambda r: isinstance(r.op, Flatten))
+        if flat is None or len(flat.input_types[0].shape) < 3:
+            return None
+        spatial = self._source(flat, lambda r: isinstance(r.op, Spatial))
+        if spatial is None or not isinstance(spatial.op, Spatial):
+            return None
+        shape = tuple(map(_sample, flat.input_types[0].shape))
+        names = spatial.op.axis_names(shape, "N", "O")
+        (mapped,) = name_axes([names], [shape])
+        assert flat.op is not None
+        return flat.op.outputs(mapped)[0][-1]
+
+    def _source(self, row: Row, wanted: Any) -> Row | None:
+        """The row that feeds `row` and is wanted, seen through what changes no shape."""
+        while row.inputs:
+            feeder = self.by_value[row.inputs[0]]
+            if wanted(feeder):
+                return feeder
+            if feeder.op is None or not feeder.op.folds or isinstance(feeder.op, Flatten):
+                return None
+            row = feeder
+        return None
+
+    def _before(self, row: Row) -> Row | None:
+        return self.by_value[row.inputs[0]] if len(row.inputs) == 1 else None
+
+
+def named_op(op: Op) -> Op:
+    """The operation with its hyperparameters named, as they are called in formulas."""
+    changes = {}
+    for name, rule in op.rules.items():
+        value = getattr(op, name)
+        if rule.symbol and value != rule.hide:
+            changes[name] = _named(rule.symbol, value)
+    return replace(op, **changes) if changes else op
+
+
+def _named(name: str, value: Any) -> Any:
+    if type(value) is int:
+        return symbol(name, value)
+    if not isinstance(value, tuple):
+        return value
+    if isinstance(value[0], tuple):
+        pairs = [tuple(symbol(f"{name}{'₁₂'[i]}", p) for i, p in enumerate(v)) for v in value]
+        if len(set(value)) == 1:
+            return tuple(pairs)
+        return tuple(
+            tuple(symbol(f"{name}{'₁₂'[i]}_{axis}", p) for i, p in enumerate(v))
+            for v, axis in zip(value, _axes(len(value)), strict=True)
+        )
+    if len(set(value)) == 1:
+        return tuple(symbol(name, v) for v in value)
+    return tuple(symbol(f"{name}_{a}", v) for v, a in zip(value, _axes(len(value)), strict=True))
+
+
+def _axes(count: int) -> str:
+    return {2: "hw", 3: "dhw"}.get(count, "abcdefgh"[:count])
+
+
+def name_axes(names: Any, shapes: Any) -> tuple[Shape, ...]:
+    """Shapes whose dimensions are named; axes of one name and one size share one symbol."""
+    if not names:
+        return tuple(tuple(formula(d) for d in shape) for shape in shapes)
+    sizes: dict[str, set[Any]] = {}
+    for axis_names, shape in zip(names, shapes, strict=False):
+        for name, d in zip(axis_names, shape, strict=True):
+            sizes.setdefault(name, set()).add(d)
+    result = [_name_shape(n, shape, sizes) for n, shape in zip(names, shapes, strict=False)]
+    return (*result, *shapes[len(result) :])
+
+
+def _name_shape(names: tuple[str, ...], shape: Shape, sizes: dict[str, set[Any]]) -> Shape:
+    dims: list[Any] = []
+    for i, (name, d) in enumerate(zip(names, shape, strict=True)):
+        if not name or not isinstance(d, int):
+            dims.append(d)
+            continue
+        if len(sizes[name]) > 1 and names.count(name) > 1:
+            letters = _axes(names.count(name))
+            name = f"{name}_{letters[names[:i].count(name)]}"
+        dims.append(symbol(name, d))
+    return tuple(dims)
+
+
+def _sample(d: Any) -> Any:
+    """A dimension for one sample."""
+    return substitute(d, {"N": 1})
+
+
+def _counts(value: Any) -> bool:
+    """True for a count that is known and not 0."""
+    return value is not None and bool(value != 0)
+
+
+def _sizes(made: Shape, names: tuple[str, ...]) -> Iterable[Derivation]:
+    computed = [
+        (name, d)
+        for name, d in zip(names, made, strict=True)
+        if name and isinstance(d, Formula) and d.args
+    ]
+    alike = len({d.text() + d.text(numbers=True) for _, d in computed}) == 1
+    for i, (name, d) in enumerate(computed[:1] if alike else computed):
+        one = alike or len(computed) == 1
+        called = name if one else f"{name}_{_axes(len(computed))[i]}"
+        yield Derivation("size", called, d, _rounding(d))
+
+
+def _rounding(f: Formula) -> str:
+    exact = unrounded(f)
+    if exact is None or f.value is None or exact == f.value:
+        return ""
+    way = "down" if exact > f.value else "up"
+    return f"{float(exact):.6g}, rounded {way}"
+
+
+def _stored(
+    parameters: tuple[Parameter, ...], quantity: str, letter: str, role: str
+) -> Iterable[Derivation]:
+    mine = [p for p in parameters if p.role == role]
+    if not mine:
+        return
+    sizes = [formula(size(p)) for p in mine]
+    if len(mine) > SEVERAL:
+        for p, f in zip(mine, sizes, strict=True):
+            yield Derivation(p.name, f"{letter}_{p.name}", f)
+        sizes = [symbol(f"{letter}_{p.name}", f.value) for p, f in zip(mine, sizes, strict=True)]
+    yield Derivation(quantity, letter, _total(sizes))
+
+
+def _total(terms: list[Formula]) -> Formula:
+    total = terms[0]
+    for term in terms[1:]:
+        total = total + term
+    return total
+
+
+def _weights_and_biases(row: Row) -> Formula:
+    terms = [(n, v) for n, v in (("W", row.weights), ("B", row.biases)) if v]
+    return _total([symbol(n, v) if isinstance(v, int) else v for n, v in terms])
+
+
+def _reach(row: Row, op: Op, before: Row | None) -> Iterable[Derivation]:
+    window = named_op(op).window(*(t.shape for t in row.input_types))
+    if before is None or not isinstance(window, tuple) or not window:
+        return
+    if not isinstance(before.receptive_field, tuple) or not isinstance(row.receptive_field, tuple):
+        return
+    seen, steps = before.receptive_field, before.steps
+    found = []
+    for w, far, step in zip(window, seen, steps, strict=True):
+        if isinstance(far, int) and isinstance(step, int):
+            f = symbol("R₋₁", far) + (w.span - 1) * symbol("J", step)
+            found.append(Derivation("field", "R", formula(f)))
+    yield from found[:1] if len({d.text() for d in found}) == 1 else found
+
+
+def _used(formulas: Iterable[Formula]) -> list[str]:
+    names: dict[str, None] = {}
+    for f in formulas:
+        stack = [f]
+        while stack:
+            top = stack.pop()
+            if top.name and top.value is not None:
+                names[top.name] = None
+            stack += reversed(top.args)
+    return list(names)
+
+
+def _stem(name: str) -> str:
+    stem, _, index = name.partition("_")
+    return stem.rstrip("₁₂") if index and set(index) <= set("dhwabc") else name

@@ -1,0 +1,153 @@
+"""Fixtures that tests of different files share."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import sysconfig
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import netledger
+from netledger import Ledger, NetledgerError
+
+MEGABYTE = 1 << 20
+Inspected = tuple[str, Ledger | str]
+
+
+@pytest.fixture
+def inspect_file() -> Callable[..., Inspected]:
+    """Reads a file as one that is not trusted, and holds netledger to its promises about it.
+
+    ``inspect_file(path, inputs=None, metadata=None)`` returns ``("ledger", Ledger)`` or
+    ``("error", text)``; in the text the file's path is shortened to its name. It fails the test
+    if anything but a NetledgerError is raised, on more than 2 s + 1 s for each 20 MB of metadata
+    (by default the file's size), beyond 512 MB of extra memory, and if any other file is opened
+    (for folders and shard lists: any outside their folder), anything connected to, started or
+    unpickled.
+    """
+    return _inspect
+
+
+def _inspect(path: Path | str, inputs: Any = None, metadata: int | None = None) -> Inspected:
+    path = Path(path)
+    if metadata is None:
+        metadata = path.stat().st_size if path.is_file() else 0
+    seconds = 2 + metadata / (20 * MEGABYTE)
+    before = _memory(reset=True)
+    began = time.process_time()
+    with _watched(path) as breaches, _alarm(10 * seconds):
+        result = _outcome(path, inputs)
+    spent, grown = time.process_time() - began, _memory() - before
+    assert not breaches, f"{path.name}: not promised: {breaches}"
+    assert spent <= seconds, f"{path.name}: took {spent:.1f} s of {seconds:.1f} s"
+    assert grown <= 512 * MEGABYTE, f"{path.name}: took {grown / MEGABYTE:.0f} MB"
+    return result
+
+
+def _outcome(path: Path, inputs: Any) -> Inspected:
+    try:
+        ledger = netledger.ledger(str(path), inputs)
+        assert ledger.totals and ledger.rows and ledger.to_dict()
+    except NetledgerError as error:
+        return "error", str(error).replace(str(path), path.name)
+    return "ledger", ledger
+
+
+def _memory(reset: bool = False) -> int:
+    """The peak of resident memory since the last reset, in bytes."""
+    try:
+        if reset:
+            Path("/proc/self/clear_refs").write_text("5")
+        status = Path("/proc/self/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) * 1024
+    except (OSError, IndexError):  # not Linux: the peak since the start
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+@contextmanager
+def _alarm(seconds: float) -> Iterator[None]:
+    """Ends what hangs."""
+
+    def ring(*_: Any) -> None:
+        raise AssertionError(f"still running after {seconds:.0f} s")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+_FORBIDDEN = (
+    *("socket.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.fork"),
+    *("pickle.", "urllib.", "http.", "shutil.", "os.remove", "os.rename", "os.mkdir"),
+)
+_PYTHON = tuple(
+    os.path.realpath(folder)
+    for folder in (
+        *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+        Path(netledger.__file__).parent,
+    )
+)
+"""Where modules are loaded from, which may happen at any first use."""
+_watch: dict[str, Any] = {}
+
+
+@contextmanager
+def _watched(path: Path) -> Iterator[list[str]]:
+    """Collects what is done beyond the promise."""
+    if "hook" not in _watch:  # a hook can be added but never removed
+        _watch["hook"] = True
+        sys.addaudithook(_audit)
+    folder = path if path.is_dir() else path.parent
+    shards = path.is_dir() or path.name.endswith(".json")
+    breaches: list[str] = []
+    _watch.update(
+        file=os.path.realpath(path),
+        folder=os.path.realpath(folder) if shards else None,
+        thread=threading.get_ident(),
+        breaches=breaches,
+    )
+    try:
+        yield breaches
+    finally:
+        _watch["breaches"] = None
+
+
+def _audit(event: str, args: tuple[Any, ...]) -> None:
+    breaches = _watch.get("breaches")
+    if breaches is None or threading.get_ident() != _watch["thread"]:
+        return
+    if event == "open" and isinstance(args[0], str | bytes):
+        opened, mode = os.fsdecode(args[0]), args[1]
+        if not _may_open(opened, mode):
+            breaches.append(f"open {opened} {mode}")
+    elif event.startswith(_FORBIDDEN):
+        breaches.append(f"{event} {args!r}"[:200])
+
+
+def _may_open(opened: str, mode: str | None) -> bool:
+    real = os.path.realpath(opened)
+    if real.startswith(_PYTHON):
+        return True
+    if mode not in (None, "r", "rb"):
+        return False
+    if real == _watch["file"] or opened.startswith("/proc/self/"):
+        return True
+    folder = _watch["folder"]
+    return folder is not None and real.startswith(folder + os.sep)

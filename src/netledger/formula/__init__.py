@@ -193,6 +193,8 @@ def _add(a: Formula, b: Formula) -> Formula:
 
 
 def _sub(a: Formula, b: Formula) -> Formula:
+    if a.head == "+" and b.head == NUMBER and _is(a.args[1], b.value or 0):
+        return a.args[0]
     return a if _is(b, 0) else _traced("-", a, b)
 
 

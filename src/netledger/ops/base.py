@@ -263,6 +263,11 @@ def size(parameter: Parameter) -> Any:
     return prod(reversed(parameter.shape))
 
 
+def subscript(number: int) -> str:
+    """A number as an index: ``₁₂``."""
+    return str(number).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
+
+
 def show_shape(shape: Shape) -> str:
     """A shape as people write it: ``[N, 55, 55, 96]``."""
     return f"[{', '.join(map(show_dim, shape))}]"

@@ -38,6 +38,10 @@ class ChannelNorm(Spatial):
         names = self.axis_names(x, "C", "O") if len(x) > 2 else ("", "C")
         return (names,), (names,)
 
+    def describe(self, *inputs: Shape) -> str:
+        extra = super().describe(*inputs)
+        return "each channel to mean 0 and variance 1" + (f", {extra}" if extra else "")
+
 
 @operation
 class RunningNorm(ChannelNorm):
@@ -103,6 +107,10 @@ class LayerNorm(Op):
     def axes(self, *inputs: Shape) -> Any:
         names = ("", *("T",) * (len(inputs[0]) - 2), "D")
         return (names,), (names,)
+
+    def describe(self, *inputs: Shape) -> str:
+        extra = super().describe(*inputs)
+        return "each sample's features" + (f", {extra}" if extra else "")
 
 
 @operation

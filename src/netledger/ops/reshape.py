@@ -9,6 +9,7 @@ from netledger.formula import prod
 from netledger.graph import Shape, show_dim
 from netledger.ops.base import (
     ALL,
+    AxisNames,
     Op,
     Spatial,
     axis,
@@ -18,6 +19,7 @@ from netledger.ops.base import (
     operation,
     show_shape,
     show_value,
+    subscript,
 )
 from netledger.ops.fields import (
     choice,
@@ -51,6 +53,12 @@ class Flatten(Op):
 
     def window(self, *inputs: Shape) -> None:
         return None
+
+    def axes(self, *inputs: Shape) -> Any:
+        x = inputs[0]
+        first, last = axis(self.start_dim, len(x)), axis(self.end_dim, len(x))
+        names = ["" if i == 0 else f"D{subscript(i)}" for i in range(len(x))]
+        return (tuple(names),), ((*names[:first], "F", *names[last + 1 :]),)
 
     def describe(self, *inputs: Shape) -> str:
         return f"{'×'.join(map(show_dim, inputs[0][1:]))} numbers in a row"
@@ -166,6 +174,16 @@ class Concat(Op):
         for x in inputs[1:]:
             total = total + x[at]
         return ((*first[:at], total, *first[at + 1 :]),)
+
+    def axes(self, *inputs: Shape) -> Any:
+        at = axis(self.axis, len(inputs[0]))
+        rest = ["" if i in (0, at) else f"D{subscript(i)}" for i in range(len(inputs[0]))]
+
+        def names(joined: str) -> AxisNames:
+            return (*rest[:at], joined, *rest[at + 1 :])
+
+        parts = [names(f"C{subscript(i)}") for i in range(1, len(inputs) + 1)]
+        return tuple(parts), (names("C"),)
 
     def describe(self, *inputs: Shape) -> str:
         at = axis(self.axis, len(inputs[0]))

@@ -7,9 +7,10 @@ prints itself. So a derivation cannot disagree with the ledger.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
+from netledger.explain.naming import letters, name_axes, named_op, numbered
 from netledger.formula import Formula, formula, prod, substitute, symbol, unrounded
 from netledger.formula.printing import latex_symbol
 from netledger.formula.simplify import simplify
@@ -27,6 +28,7 @@ MEANINGS = {
     "T": "positions (tokens, steps)",
     "E": "features",
     "D": "features",
+    **{f"D{i}": f"size of axis {n}" for n, i in enumerate("₁₂₃₄₅₆", start=1)},
     "A": "numbers in the output",
     "W": "weights",
     "B": "biases",
@@ -180,7 +182,9 @@ class _Explainer:
         if _counts(row.macs):
             all_outputs = (*outputs, *named.outputs(*inputs)[1:])
             yield Derivation("MACs", "MACs", formula(named.macs(inputs, all_outputs)))
-        if any(names) and isinstance(row.elements, int):
+        if made:
+            if not any(names):
+                outputs = name_axes([("", *numbered(len(made) - 1))], [tuple(map(simplify, made))])
             yield Derivation("elements", "A", formula(prod(outputs[0])))
 
     def _inputs(self, row: Row, op: Op, names: Any) -> tuple[Shape, ...]:
@@ -218,63 +222,6 @@ class _Explainer:
         return self.by_value[row.inputs[0]] if len(row.inputs) == 1 else None
 
 
-def named_op(op: Op) -> Op:
-    """The operation with its hyperparameters named, as they are called in formulas."""
-    changes = {}
-    for name, rule in op.rules.items():
-        value = getattr(op, name)
-        if rule.symbol and value != rule.hide:
-            changes[name] = _named(rule.symbol, value)
-    return replace(op, **changes) if changes else op
-
-
-def _named(name: str, value: Any) -> Any:
-    if type(value) is int:
-        return symbol(name, value)
-    if not isinstance(value, tuple):
-        return value
-    if isinstance(value[0], tuple):
-        pairs = [tuple(symbol(f"{name}{'₁₂'[i]}", p) for i, p in enumerate(v)) for v in value]
-        if len(set(value)) == 1:
-            return tuple(pairs)
-        return tuple(
-            tuple(symbol(f"{name}{'₁₂'[i]}_{axis}", p) for i, p in enumerate(v))
-            for v, axis in zip(value, _axes(len(value)), strict=True)
-        )
-    if len(set(value)) == 1:
-        return tuple(symbol(name, v) for v in value)
-    return tuple(symbol(f"{name}_{a}", v) for v, a in zip(value, _axes(len(value)), strict=True))
-
-
-def _axes(count: int) -> str:
-    return {2: "hw", 3: "dhw"}.get(count, "abcdefgh"[:count])
-
-
-def name_axes(names: Any, shapes: Any) -> tuple[Shape, ...]:
-    """Shapes whose dimensions are named; axes of one name and one size share one symbol."""
-    if not names:
-        return tuple(tuple(formula(d) for d in shape) for shape in shapes)
-    sizes: dict[str, set[Any]] = {}
-    for axis_names, shape in zip(names, shapes, strict=False):
-        for name, d in zip(axis_names, shape, strict=True):
-            sizes.setdefault(name, set()).add(d)
-    result = [_name_shape(n, shape, sizes) for n, shape in zip(names, shapes, strict=False)]
-    return (*result, *shapes[len(result) :])
-
-
-def _name_shape(names: tuple[str, ...], shape: Shape, sizes: dict[str, set[Any]]) -> Shape:
-    dims: list[Any] = []
-    for i, (name, d) in enumerate(zip(names, shape, strict=True)):
-        if not name or not isinstance(d, int):
-            dims.append(d)
-            continue
-        if len(sizes[name]) > 1 and names.count(name) > 1:
-            letters = _axes(names.count(name))
-            name = f"{name}_{letters[names[:i].count(name)]}"
-        dims.append(symbol(name, d))
-    return tuple(dims)
-
-
 def _sample(d: Any) -> Any:
     """A dimension for one sample."""
     return substitute(d, {"N": 1})
@@ -286,16 +233,22 @@ def _counts(value: Any) -> bool:
 
 
 def _sizes(made: Shape, names: tuple[str, ...]) -> Iterable[Derivation]:
-    computed = [
-        (name, d)
-        for name, d in zip(names, made, strict=True)
-        if name and isinstance(d, Formula) and d.args
-    ]
-    alike = len({d.text() + d.text(numbers=True) for _, d in computed}) == 1
-    for i, (name, d) in enumerate(computed[:1] if alike else computed):
-        one = alike or len(computed) == 1
-        called = name if one else f"{name}_{_axes(len(computed))[i]}"
-        yield Derivation("size", called, d, _rounding(d))
+    computed: dict[str, list[Formula]] = {}
+    for name, d in zip(names, made, strict=True):
+        if name and isinstance(d, Formula) and d.args:
+            computed.setdefault(name, []).append(d)
+    for name, dims in computed.items():
+        yield from _one_or_each("size", name, dims)
+
+
+def _one_or_each(quantity: str, name: str, formulas: list[Formula]) -> Iterable[Derivation]:
+    """One derivation where all axes have the same, else one for each axis."""
+    if len({f.text() + f.text(numbers=True) for f in formulas}) == 1:
+        formulas, called = formulas[:1], [name]
+    else:
+        called = [f"{name}_{letter}" for letter in letters(len(formulas))]
+    for f, one in zip(formulas, called, strict=True):
+        yield Derivation(quantity, one, f, _rounding(f))
 
 
 def _rounding(f: Formula) -> str:
@@ -339,12 +292,13 @@ def _reach(row: Row, op: Op, before: Row | None) -> Iterable[Derivation]:
     if not isinstance(before.receptive_field, tuple) or not isinstance(row.receptive_field, tuple):
         return
     seen, steps = before.receptive_field, before.steps
-    found = []
-    for w, far, step in zip(window, seen, steps, strict=True):
-        if isinstance(far, int) and isinstance(step, int):
-            f = symbol("R₋₁", far) + (w.span - 1) * symbol("J", step)
-            found.append(Derivation("field", "R", formula(f)))
-    yield from found[:1] if len({d.text() for d in found}) == 1 else found
+    found = [
+        symbol("R₋₁", far) + (w.span - 1) * symbol("J", step)
+        for w, far, step in zip(window, seen, steps, strict=True)
+        if isinstance(far, int) and isinstance(step, int)
+    ]
+    if found:
+        yield from _one_or_each("field", "R", found)
 
 
 def _used(formulas: Iterable[Formula]) -> list[str]:

@@ -119,12 +119,26 @@ def _read(f: Formula) -> _Poly:
         return _floor_div(a, b)
     if f.head == "ceil":
         return _floor_div(a.plus(b).plus(_constant(-1)), b)
+    if f.head in ("min", "max"):
+        if _at_most(a, b):
+            return a if f.head == "min" else b
+        if _at_most(b, a):
+            return b if f.head == "min" else a
     left, right = formula(_write(a)), formula(_write(b))
     if f.head == "%":
         return _atom(left % right)
-    if a.terms == b.terms:
-        return a
     return _atom(minimum(left, right) if f.head == "min" else maximum(left, right))
+
+
+def _at_most(a: _Poly, b: _Poly) -> bool:
+    """True if ``a <= b`` whatever the symbols are; False where that does not show.
+
+    ⌊x/d⌋ ≤ ⌊y/e⌋ if y·d − x·e is a number, and not a negative one. So pooling windows that are
+    kept only if they begin inside the map need no "min" in the end.
+    """
+    (x, d), (y, e) = _unnest(a, 1), _unnest(b, 1)
+    difference = y.times(_constant(d)).plus(x, -e).constant
+    return difference is not None and difference >= 0
 
 
 def _floor_div(a: _Poly, b: _Poly) -> _Poly:

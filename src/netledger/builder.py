@@ -12,7 +12,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -51,7 +51,7 @@ class Network:
         self.last = next(iter(self.inputs))
         """The value that feeds the next layer unless it names its inputs."""
         self._scopes: list[str] = []
-        self._names = set(self.inputs)
+        self._names = Names(self.inputs)
         self._ties: list[tuple[tuple[str, str], ...]] = []
 
     def __call__(self, op: Op, *inputs: str, name: str = "", trainable: bool = True) -> str:
@@ -99,11 +99,37 @@ class Network:
         )
 
     def _unique(self, name: str, op: Op) -> str:
-        base = name or (op.function if isinstance(op, Activation) else op.key)
-        path = ".".join([*self._scopes, base])
-        unique, count = path, 1
-        while unique in self._names and not name:
+        scope = self.scope_name
+        if not name:
+            return self._names.make(op, scope)
+        return self._names.take(f"{scope}.{name}" if scope else name)
+
+
+class Names:
+    """The names that a network has used, and the names it gives to layers without one."""
+
+    def __init__(self, taken: Iterable[str]) -> None:
+        self._taken = set(taken)
+        self._counts: dict[str, int] = {}
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._taken
+
+    def take(self, name: str) -> str:
+        """Uses `name`."""
+        self._taken.add(name)
+        return name
+
+    def preview(self, op: Op, scope: str = "") -> str:
+        """What a layer without a name would be called: its word, numbered if that is taken."""
+        word = op.function if isinstance(op, Activation) else op.key
+        path = f"{scope}.{word}" if scope else word
+        count = self._counts.get(path, 1)
+        while (name := path if count == 1 else f"{path}_{count}") in self._taken:
             count += 1
-            unique = f"{path}_{count}"
-        self._names.add(unique)
-        return unique
+        self._counts[path] = count  # names are never given back, so the search goes on from here
+        return name
+
+    def make(self, op: Op, scope: str = "") -> str:
+        """Names a layer that has no name of its own."""
+        return self.take(self.preview(op, scope))

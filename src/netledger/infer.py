@@ -94,6 +94,8 @@ class _Book:
             check_arity(op, len(shapes))
             op.check(*shapes)
         derived = [tuple(map(simplify, shape)) for shape in op.outputs(*shapes)]
+        if len(derived) < len(node.outputs):
+            raise _too_few(node, len(derived))
         dtype = op.dtype(*[t.dtype for t in types])
         outputs = tuple([TensorType(s, dtype) for s in derived[: len(node.outputs)]])
         made = tuple([self._count(t.shape) for t in outputs])
@@ -258,6 +260,11 @@ def check_arity(op: Op, count: int) -> None:
             wanted = str(least) if least == most else f"{least} to {most}"
         plural = "input" if wanted == "1" else "inputs"
         raise ShapeError(f"takes {wanted} {plural}; got {count}", hint="name them with inputs:")
+
+
+def _too_few(node: Node, made: int) -> ShapeError:
+    extra = node.outputs[made]
+    return ShapeError(f"makes {made} output{'s' * (made != 1)}; {extra!r} is not one of them")
 
 
 def check_sizes(shapes: tuple[Shape, ...]) -> None:

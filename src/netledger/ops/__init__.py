@@ -9,7 +9,7 @@ from typing import Any
 from netledger.errors import UnknownName
 from netledger.ops.attention import MultiHeadAttention, ScaledDotProductAttention
 from netledger.ops.base import Op, Window
-from netledger.ops.conv import Conv, ConvTranspose, DepthwiseConv
+from netledger.ops.conv import Conv, ConvTranspose, DepthwiseConv, LocallyConnected
 from netledger.ops.linear import Einsum, Embedding, Linear, MatMul
 from netledger.ops.norm import (
     BatchNorm,
@@ -18,6 +18,7 @@ from netledger.ops.norm import (
     LayerNorm,
     LocalResponseNorm,
     RMSNorm,
+    Scale,
 )
 from netledger.ops.opaque import Inventory, Opaque, Tensor
 from netledger.ops.pointwise import (
@@ -66,6 +67,7 @@ from netledger.ops.reshape import (
 OPERATIONS: tuple[type[Op], ...] = (
     Conv,
     DepthwiseConv,
+    LocallyConnected,
     ConvTranspose,
     MaxPool,
     AvgPool,
@@ -82,6 +84,7 @@ OPERATIONS: tuple[type[Op], ...] = (
     GroupNorm,
     LayerNorm,
     RMSNorm,
+    Scale,
     LocalResponseNorm,
     Activation,
     PReLU,
@@ -183,6 +186,7 @@ __all__ = [
     "LayerNorm",
     "Linear",
     "LocalResponseNorm",
+    "LocallyConnected",
     "MatMul",
     "MaxPool",
     "Maximum",
@@ -199,6 +203,7 @@ __all__ = [
     "Reduce",
     "Reshape",
     "Resize",
+    "Scale",
     "ScaledDotProductAttention",
     "Slice",
     "Softmax",

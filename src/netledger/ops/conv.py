@@ -44,7 +44,9 @@ class Convolution(Spatial):
     def check(self, *inputs: Shape) -> None:
         super().check(*inputs)
         spatial = self.split(inputs[0])[2]
-        check_window(spatial, self.kernel_size, self.stride, self.padding, self.dilation)
+        check_window(
+            spatial, self.kernel_size, self.stride, self.padding, self.dilation, self.rounding
+        )
 
     def outputs(self, *inputs: Shape) -> tuple[Shape, ...]:
         batch, channels, spatial = self.split(inputs[0])
@@ -126,6 +128,15 @@ class Conv(Convolution):
 
 
 @operation
+class LocallyConnected(Conv):
+    """A convolution whose every position has kernels of its own: W = K² × (C/G) × N × O²."""
+
+    def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:
+        sizes = self.split(self.outputs(*inputs)[0])[2]
+        return tuple(p._replace(shape=(*p.shape, *sizes)) for p in super().parameters(*inputs))
+
+
+@operation
 class DepthwiseConv(Convolution):
     """A convolution in which every channel has kernels of its own: W = K² × C × M."""
 
@@ -169,8 +180,18 @@ class ConvTranspose(Spatial):
         _, channels, spatial = self.split(inputs[0])
         for name in ("kernel_size", "stride", "padding", "output_padding", "dilation"):
             check_axes(name, getattr(self, name), len(spatial))
+        self._check_output_padding(len(spatial))
         check_groups("in_channels", channels, self.groups)
         check_groups("out_channels", self.out_channels, self.groups)
+
+    def _check_output_padding(self, rank: int) -> None:
+        per = (each_axis(v, rank) for v in (self.output_padding, self.stride, self.dilation))
+        for extra, s, d in zip(*per, strict=True):
+            if extra >= max(s, d):
+                raise ShapeError(
+                    f"output_padding {extra} is not smaller than the stride {s}",
+                    hint="it only chooses among the sizes that the stride leaves open",
+                )
 
     def outputs(self, *inputs: Shape) -> tuple[Shape, ...]:
         batch, _, spatial = self.split(inputs[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from netledger.graph import BIAS, BUFFER, WEIGHT, Parameter, Shape
-from netledger.ops.base import Op, Spatial, axis, each_axis, need_rank, operation
+from netledger.ops.base import Op, Spatial, axis, each_axis, need_rank, operation, show_value
 from netledger.ops.conv import check_groups
 from netledger.ops.fields import flag, integer, integers, number
 
@@ -119,6 +119,17 @@ class RMSNorm(LayerNorm):
 
     key = "rms_norm"
     center: bool = flag("a learned offset per number", default=False)
+
+
+@operation
+class Scale(LayerNorm):
+    """A learned factor and offset for each number of some axes; nothing is normalised. Caffe."""
+
+    over: Any = integers("the axes whose every position has a factor of its own", default=1)
+
+    def describe(self, *inputs: Shape) -> str:
+        parts = [word for word, on in (("factor", self.scale), ("offset", self.center)) if on]
+        return f"a learned {' and '.join(parts)} along axis {show_value(self.over)}"
 
 
 @operation

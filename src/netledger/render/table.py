@@ -1,0 +1,296 @@
+"""A ledger as a table for the terminal: whole in a pipe, fitted to the width of a terminal.
+
+Plain strings and a few colour codes: importing a library for this would take longer than all the
+rest of the command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from netledger.ledger import Ledger, Row
+from netledger.render import common
+from netledger.render.common import COUNTS, Sizes, View, inert
+
+BOLD, DIM, ACCENT, WARN, BAD = "1", "2", "36", "33", "31"
+GAP = "  "
+BAR = 8
+"""Cells of the longest bar."""
+FORMULA = 24
+"""On a narrow terminal, formulas longer than this stand in a list under the table."""
+LEAST_NAME, LEAST_OPERATION = 20, 28
+
+
+@dataclass
+class Column:
+    """A column: what it says in each row and in the line of totals.
+
+    Attributes:
+        key: What it shows.
+        title: Its heading.
+        cells: A text for each row, the total last.
+        right: Whether it is aligned to the right.
+        dimmed: How many characters at the start of each cell are set back.
+    """
+
+    key: str
+    title: str
+    cells: list[str]
+    right: bool = True
+    dimmed: list[int] = field(default_factory=list)
+
+    @property
+    def width(self) -> int:
+        """Terminal cells that it takes."""
+        return max(wide(self.title), max(map(wide, self.cells), default=0))
+
+
+def write(ledger: Ledger, view: View) -> str:
+    """The ledger as a table, with totals, definitions and notes."""
+    sizes = Sizes(ledger, view.layout)
+    rows = view.rows(ledger)
+    columns = _columns(ledger, rows, sizes)
+    below: list[str] = []
+    if view.width is not None:
+        below = _fit(columns, view.width, rows)
+    pen = Pen(view.color)
+    title, *about = common.headline(ledger, view, sizes)
+    head = _wrap([title, *about], view.width)
+    head[0] = pen(title, BOLD) + head[0][len(title) :]
+    lines = [*head, "", *_draw(columns, pen), ""]
+    for pieces in common.summary(ledger):
+        lines += _wrap(pieces, view.width)
+    lines += [pen(line, WARN) for line in common.notes(ledger, view)]
+    lines += [pen(line, DIM) for line in below]
+    for level, line in common.findings(ledger):
+        lines.append(pen(level, BAD if level == "error" else WARN) + line[len(level) :])
+    if ledger.failed:
+        lines.append(pen(common.stopped(ledger), BAD))
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+# What the columns say.
+
+
+def _columns(ledger: Ledger, rows: tuple[Row, ...], sizes: Sizes) -> list[Column]:
+    names = [inert(row.name) for row in rows]
+    scopes = [len(_scope(row, name)) for row, name in zip(rows, names, strict=True)]
+    label = "Total so far" if ledger.failed else "Total"
+    columns = [
+        Column("name", "Layer", [*names, label], right=False, dimmed=[*scopes, 0]),
+        Column("size", "Tensor size", [*map(sizes.text, rows), ""], right=False),
+    ]
+    for what, title in zip(COUNTS, ("Weights", "Biases", "Parameters", "MACs"), strict=True):
+        cells = [common.count(row, what) for row in rows]
+        columns.append(Column(what, title, [*cells, common.total(ledger, what)]))
+    if any(row.receptive_field is not None for row in rows if row.op is not None):
+        fields = [common.reach(row) for row in rows]
+        columns.append(Column("reach", "Receptive field", [*fields, ""]))
+    for what, title in (("params", "Parameters"), ("macs", "MACs")):
+        columns += _share(ledger, rows, what, title)
+    operations = [common.operation(row) for row in rows]
+    columns.append(Column("operation", "Operation", [*operations, ""], right=False))
+    return columns
+
+
+def _scope(row: Row, name: str) -> str:
+    scope = inert(row.scope) + "."
+    return scope if row.scope and name.startswith(scope) and name != scope else ""
+
+
+def _share(ledger: Ledger, rows: tuple[Row, ...], what: str, title: str) -> list[Column]:
+    """A bar and a percentage of the total; nothing where the total is not a number."""
+    whole: Any = getattr(ledger.totals, what)
+    counts: list[Any] = [getattr(row, what) for row in rows]
+    if (
+        type(whole) is not int
+        or whole == 0
+        or any(type(c) not in (int, type(None)) for c in counts)
+    ):
+        return []
+    most = max((c for c in counts if c), default=1)
+    bars = [bar(c or 0, most) for c in counts]
+    shares = [percent(c, whole) for c in counts]
+    return [
+        Column(f"{what} bar", "", [*bars, ""], right=False),
+        Column(f"{what} share", f"% {title}", [*shares, ""]),
+    ]
+
+
+def bar(value: int, most: int) -> str:
+    """A bar as long as `value` is large; `most` is `BAR` cells long."""
+    eighths = -(-value * BAR * 8 // most)
+    full, rest = divmod(eighths, 8)
+    return "█" * full + (" ▏▎▍▌▋▊▉"[rest] if rest else "")
+
+
+def percent(value: int | None, whole: int) -> str:
+    """A share of the whole, in percent, to one decimal."""
+    if value is None:
+        return "?"
+    if value == 0:
+        return "0"
+    tenths = (value * 2000 + whole) // (2 * whole)
+    return f"{tenths // 10}.{tenths % 10}" if tenths else "<0.1"
+
+
+# Fitting: whole columns are left out, numbers are never cut.
+
+
+def _fit(columns: list[Column], width: int, rows: tuple[Row, ...]) -> list[str]:
+    """Makes the table as narrow as the terminal; says what is shown elsewhere or not at all."""
+    below: list[str] = []
+    gone: list[str] = []
+    steps: list[Callable[[int], None]] = [
+        lambda _: below.extend(_formulas_apart(columns, rows)),
+        lambda over: _shorten(columns, "operation", LEAST_OPERATION, over, _cut_end),
+        *(_without(columns, gone, key) for key in _UNIMPORTANT),
+        lambda over: _shorten(columns, "name", LEAST_NAME, over, cut_middle),
+        *(_without(columns, gone, key) for key in _MORE_IMPORTANT),
+        lambda over: _shorten(columns, "name", 1, over, cut_middle),
+    ]
+    for step in steps:
+        over = sum(c.width for c in columns) + len(GAP) * (len(columns) - 1) - width
+        if over <= 0:
+            break
+        step(over)
+    if gone:
+        below.append(f"not shown in {width} columns: {', '.join(gone)}")
+    return below
+
+
+_UNIMPORTANT = ("operation", "macs bar", "params bar", "macs share", "params share", "reach")
+_MORE_IMPORTANT = ("macs", "biases", "weights", "size")
+
+
+def _without(columns: list[Column], gone: list[str], key: str) -> Callable[[int], None]:
+    def step(over: int) -> None:
+        for column in [c for c in columns if c.key == key]:
+            columns.remove(column)
+            if column.title:
+                gone.append(column.title)
+
+    return step
+
+
+def _shorten(
+    columns: list[Column], key: str, least: int, over: int, cut: Callable[[str, int], str]
+) -> None:
+    for column in columns:
+        to = max(least, column.width - over)
+        if column.key == key and (key == "name" or to == column.width - over):
+            column.cells = [cut(cell, to) for cell in column.cells]
+
+
+def _formulas_apart(columns: list[Column], rows: tuple[Row, ...]) -> list[str]:
+    """Puts a number such as ``[1]`` for each long formula; says what they stand for."""
+    numbers: dict[str, str] = {}
+    told: list[str] = []
+    names = [*columns[0].cells]
+    for i in range(len(rows) + 1):
+        for column in columns:
+            text = column.cells[i]
+            if column.key in ("name", "operation") or wide(text) <= FORMULA:
+                continue
+            if text not in numbers:
+                numbers[text] = f"[{len(numbers) + 1}]"
+                told.append(f"{numbers[text]} {names[i]}, {column.title}: {text}")
+            column.cells[i] = numbers[text]
+    return told
+
+
+def cut_middle(text: str, width: int) -> str:
+    """The beginning and the end of a text, with ``…`` between."""
+    if wide(text) <= width:
+        return text
+    head, tail = text, text
+    while wide(head) > (width - 1) // 2:
+        head = head[:-1]
+    while wide(head) + 1 + wide(tail) > width and tail:
+        tail = tail[1:]
+    return f"{head}…{tail}"
+
+
+def _cut_end(text: str, width: int) -> str:
+    if wide(text) <= width:
+        return text
+    while wide(text) >= width:
+        text = text[:-1]
+    return f"{text.rstrip(' ,:')}…"
+
+
+def _wrap(pieces: Iterable[str], width: int | None) -> list[str]:
+    lines: list[str] = []
+    for piece in pieces:
+        joined = f"{lines[-1]} · {piece}" if lines else piece
+        if lines and width is not None and wide(joined) > width:
+            lines.append(piece)
+        else:
+            lines[-1:] = [joined]
+    return lines
+
+
+# Drawing.
+
+
+def _draw(columns: list[Column], pen: Pen) -> list[str]:
+    widths = [column.width for column in columns]
+    across = sum(widths) + len(GAP) * (len(columns) - 1)
+    heavy, light = pen("━" * across, DIM), pen("─" * across, DIM)
+    titles = [pad(c.title, w, c.right) for c, w in zip(columns, widths, strict=True)]
+    lines = [heavy, pen(GAP.join(titles), BOLD), light]
+    last = len(columns[0].cells) - 1
+    for i in range(last + 1):
+        if i == last:
+            lines.append(light)
+        cells = [_cell(c, i, w, pen, i == last) for c, w in zip(columns, widths, strict=True)]
+        lines.append(GAP.join(cells))
+    return [*lines, heavy]
+
+
+def _cell(column: Column, i: int, width: int, pen: Pen, total: bool) -> str:
+    text = column.cells[i]
+    padded = pad(text, width, column.right)
+    if total:
+        return pen(padded, BOLD)
+    if column.key.endswith("bar"):
+        return pen(padded, ACCENT)
+    if column.key == "operation" or text in ("0", "–"):
+        return pen(padded, DIM)
+    if column.right and text[:1] in "=?≥":
+        return pen(padded, WARN) if text else padded
+    at = column.dimmed[i] if column.dimmed else 0
+    if at and text == padded.rstrip() and "…" not in text:
+        return pen(padded[:at], DIM) + padded[at:]
+    return padded
+
+
+class Pen:
+    """Writes in colour, or plainly."""
+
+    def __init__(self, color: bool) -> None:
+        self.color = color
+
+    def __call__(self, text: str, style: str) -> str:
+        """`text` in a style; blank text needs none."""
+        return f"\x1b[{style}m{text}\x1b[0m" if self.color and text.strip() else text
+
+
+def pad(text: str, width: int, right: bool) -> str:
+    """`text` with blanks to a width of terminal cells."""
+    blanks = " " * (width - wide(text))
+    return blanks + text if right else text + blanks
+
+
+_SINGLE = str.maketrans("", "", "×−→–…≥⌊⌋⌈⌉·²³█▏▎▍▌▋▊▉")
+
+
+def wide(text: str) -> int:
+    """Terminal cells that a text takes; East Asian characters take two."""
+    if text.isascii() or text.translate(_SINGLE).isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)

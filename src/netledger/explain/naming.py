@@ -48,7 +48,7 @@ def letters(count: int) -> str:
     return {2: "hw", 3: "dhw"}.get(count, "abcdefgh"[:count])
 
 
-def nameletters(names: Any, shapes: Any) -> tuple[Shape, ...]:
+def name_axes(names: Any, shapes: Any) -> tuple[Shape, ...]:
     """Shapes whose dimensions are named; axes of one name and one size share one symbol."""
     if not names:
         return tuple(tuple(formula(d) for d in shape) for shape in shapes)

@@ -50,15 +50,14 @@ from netledger.ops.pool import (
     MaxPool,
 )
 from netledger.ops.recurrent import GRU, LSTM, RNN
+from netledger.ops.resample import Pad, PixelShuffle, Resize
 from netledger.ops.reshape import (
     Concat,
     Expand,
     Flatten,
-    Pad,
     Permute,
     Reduce,
     Reshape,
-    Resize,
     Slice,
     Split,
     Stack,
@@ -118,6 +117,7 @@ OPERATIONS: tuple[type[Op], ...] = (
     Split,
     Pad,
     Resize,
+    PixelShuffle,
     Reduce,
     Tensor,
     Opaque,
@@ -198,6 +198,7 @@ __all__ = [
     "PReLU",
     "Pad",
     "Permute",
+    "PixelShuffle",
     "Power",
     "RMSNorm",
     "Reduce",

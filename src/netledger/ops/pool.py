@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from netledger.errors import ShapeError
 from netledger.graph import Shape
 from netledger.ops.base import ALL, Spatial, Window, check_axes, each_axis, operation, show_value
 from netledger.ops.fields import choice, flag, padding, per_axis
-from netledger.ops.window import ROUNDING_HELP, ROUNDINGS, check_window, slide, span
+from netledger.ops.window import ROUNDING_HELP, ROUNDINGS, check_window, pads, slide, span
 
 
 @operation
@@ -32,7 +33,20 @@ class Pool(Spatial):
     def check(self, *inputs: Shape) -> None:
         super().check(*inputs)
         spatial = self.split(inputs[0])[2]
-        check_window(spatial, self.kernel_size, self.step, self.padding, self.spacing)
+        check_window(
+            spatial, self.kernel_size, self.step, self.padding, self.spacing, self.rounding
+        )
+        self._check_padding(len(spatial))
+
+    def _check_padding(self, rank: int) -> None:
+        windows = each_axis(self.kernel_size, rank), each_axis(self.spacing, rank)
+        for k, d, (before, both) in zip(*windows, pads(self.padding, rank), strict=True):
+            if max(before, both - before) >= span(k, d):
+                raise ShapeError(
+                    f"with padding {show_value(self.padding)}, a window of {span(k, d)} "
+                    "would see nothing but padding",
+                    hint="padding must be smaller than the window",
+                )
 
     def outputs(self, *inputs: Shape) -> tuple[Shape, ...]:
         batch, channels, spatial = self.split(inputs[0])

@@ -11,9 +11,7 @@ from netledger.ops.base import (
     ALL,
     AxisNames,
     Op,
-    Spatial,
     axis,
-    check_axes,
     each_axis,
     need_rank,
     operation,
@@ -27,10 +25,7 @@ from netledger.ops.fields import (
     flag,
     integer,
     integers,
-    padding,
-    per_axis,
 )
-from netledger.ops.window import pads
 
 
 @operation
@@ -275,73 +270,6 @@ class Split(Op):
         x = inputs[0]
         at = axis(self.axis, len(x))
         return tuple((*x[:at], part, *x[at + 1 :]) for part in self.parts(x[at]))
-
-
-@operation
-class Pad(Spatial):
-    """A border around the map: O = I + 2P. A pair for *every* axis pads those axes instead."""
-
-    padding: Any = padding("border on each side", default=1, choices=(), minimum=None)
-
-    def check(self, *inputs: Shape) -> None:
-        rank = len(inputs[0])
-        if not self.whole(rank):
-            super().check(*inputs)
-            check_axes("padding", self.padding, rank - 2)
-
-    def whole(self, rank: int) -> bool:
-        """True if the padding names every axis, batch and channels included."""
-        return isinstance(self.padding, tuple) and len(self.padding) == rank
-
-    def outputs(self, *inputs: Shape) -> tuple[Shape, ...]:
-        x = inputs[0]
-        if self.whole(len(x)):
-            both = zip(x, pads(self.padding, len(x)), strict=True)
-            return (tuple(i + total for i, (_, total) in both),)
-        batch, channels, spatial = self.split(x)
-        both = zip(spatial, pads(self.padding, len(spatial)), strict=True)
-        return (self.join(batch, channels, tuple(i + total for i, (_, total) in both)),)
-
-    def axes(self, *inputs: Shape) -> Any:
-        x = inputs[0]
-        if self.whole(len(x)):
-            return (), ()
-        return (self.axis_names(x, "C", "I"),), (self.axis_names(x, "C", "O"),)
-
-
-@operation
-class Resize(Spatial):
-    """The map at another size: a whole-numbered scale, or the size itself."""
-
-    scale: Any = per_axis("how many times as large", "S", default=None)
-    size: Any = per_axis("the new size", "O", default=None)
-    mode: str = choice(
-        "how numbers in between are found",
-        ("nearest", "linear", "bilinear", "bicubic", "trilinear", "area"),
-        default="nearest",
-    )
-
-    def check(self, *inputs: Shape) -> None:
-        super().check(*inputs)
-        if (self.scale is None) == (self.size is None):
-            raise ShapeError("needs either scale or size", hint="for instance scale: 2")
-        for name in ("scale", "size"):
-            check_axes(name, getattr(self, name), len(inputs[0]) - 2)
-
-    def outputs(self, *inputs: Shape) -> tuple[Shape, ...]:
-        batch, channels, spatial = self.split(inputs[0])
-        rank = len(spatial)
-        if self.size is not None:
-            return (self.join(batch, channels, each_axis(self.size, rank)),)
-        both = zip(spatial, each_axis(self.scale, rank), strict=True)
-        return (self.join(batch, channels, tuple(i * s for i, s in both)),)
-
-    def window(self, *inputs: Shape) -> None:
-        return None
-
-    def axes(self, *inputs: Shape) -> Any:
-        x = inputs[0]
-        return (self.axis_names(x, "C", "I"),), (self.axis_names(x, "C", "O"),)
 
 
 @operation

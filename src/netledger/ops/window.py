@@ -54,7 +54,7 @@ def slide(
     """The output size along every axis."""
     rank = len(spatial)
     strides = each_axis(stride, rank)
-    if padding in ("same", "causal"):
+    if isinstance(padding, str) and padding != "valid":
         return tuple(ceil_div(i, s) for i, s in zip(spatial, strides, strict=True))
     return tuple(
         positions(i, span(k, d), s, p, rounding)
@@ -69,23 +69,26 @@ def slide(
     )
 
 
-def check_window(spatial: Shape, kernel: Any, stride: Any, padding: Any, dilation: Any) -> None:
-    """Refuses a window that is larger than the padded map."""
+def check_window(
+    spatial: Shape, kernel: Any, stride: Any, padding: Any, dilation: Any, rounding: str
+) -> None:
+    """Refuses a window that is larger than the padded map; rounded up, it may stick out."""
     rank = len(spatial)
     given = {"kernel_size": kernel, "stride": stride, "padding": padding, "dilation": dilation}
     for name, value in given.items():
         check_axes(name, value, rank)
-    if padding in ("same", "causal"):
+    if isinstance(padding, str) and padding != "valid":
         return
-    for i, k, p, d in zip(
+    for i, k, s, p, d in zip(
         spatial,
         each_axis(kernel, rank),
+        each_axis(stride, rank),
         pads(padding, rank),
         each_axis(dilation, rank),
         strict=True,
     ):
         reach = span(k, d)
-        if i + p[1] < reach:
+        if positions(i, reach, s, p, rounding) < 1:
             padded = f" padded to {i + p[1]}" if p[1] else ""
             raise ShapeError(
                 f"a window of {reach} does not fit a map of {i}{padded}",

@@ -1,0 +1,107 @@
+"""Maps at another size: padded, resized, rearranged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from netledger.errors import ShapeError
+from netledger.graph import Shape
+from netledger.ops.base import Spatial, check_axes, each_axis, operation
+from netledger.ops.fields import choice, integer, padding, per_axis
+from netledger.ops.window import pads
+
+
+@operation
+class Pad(Spatial):
+    """A border around the map: O = I + 2P. A pair for *every* axis pads those axes instead."""
+
+    padding: Any = padding("border on each side", default=1, choices=(), minimum=None)
+
+    def check(self, *inputs: Shape) -> None:
+        rank = len(inputs[0])
+        if not self.whole(rank):
+            super().check(*inputs)
+            check_axes("padding", self.padding, rank - 2)
+
+    def whole(self, rank: int) -> bool:
+        """True if the padding names every axis, batch and channels included."""
+        return isinstance(self.padding, tuple) and len(self.padding) == rank
+
+    def outputs(self, *inputs: Shape) -> tuple[Shape, ...]:
+        x = inputs[0]
+        if self.whole(len(x)):
+            both = zip(x, pads(self.padding, len(x)), strict=True)
+            return (tuple(i + total for i, (_, total) in both),)
+        batch, channels, spatial = self.split(x)
+        both = zip(spatial, pads(self.padding, len(spatial)), strict=True)
+        return (self.join(batch, channels, tuple(i + total for i, (_, total) in both)),)
+
+    def axes(self, *inputs: Shape) -> Any:
+        x = inputs[0]
+        if self.whole(len(x)):
+            return (), ()
+        return (self.axis_names(x, "C", "I"),), (self.axis_names(x, "C", "O"),)
+
+
+@operation
+class Resize(Spatial):
+    """The map at another size: a whole-numbered scale, or the size itself."""
+
+    scale: Any = per_axis("how many times as large", "S", default=None)
+    size: Any = per_axis("the new size", "O", default=None)
+    mode: str = choice(
+        "how numbers in between are found",
+        ("nearest", "linear", "bilinear", "bicubic", "trilinear", "area"),
+        default="nearest",
+    )
+
+    def check(self, *inputs: Shape) -> None:
+        super().check(*inputs)
+        if (self.scale is None) == (self.size is None):
+            raise ShapeError("needs either scale or size", hint="for instance scale: 2")
+        for name in ("scale", "size"):
+            check_axes(name, getattr(self, name), len(inputs[0]) - 2)
+
+    def outputs(self, *inputs: Shape) -> tuple[Shape, ...]:
+        batch, channels, spatial = self.split(inputs[0])
+        rank = len(spatial)
+        if self.size is not None:
+            return (self.join(batch, channels, each_axis(self.size, rank)),)
+        both = zip(spatial, each_axis(self.scale, rank), strict=True)
+        return (self.join(batch, channels, tuple(i * s for i, s in both)),)
+
+    def window(self, *inputs: Shape) -> None:
+        return None
+
+    def axes(self, *inputs: Shape) -> Any:
+        x = inputs[0]
+        return (self.axis_names(x, "C", "I"),), (self.axis_names(x, "C", "O"),)
+
+
+@operation
+class PixelShuffle(Spatial):
+    """Moves channels into space: C/r^n channels, every axis r times as long. Shi et al. (2016)."""
+
+    factor: int = integer("how many times as long every axis becomes", "r")
+
+    def check(self, *inputs: Shape) -> None:
+        super().check(*inputs)
+        _, channels, spatial = self.split(inputs[0])
+        if channels % self.factor ** len(spatial):
+            raise ShapeError(
+                f"{channels} channels are not divisible by {self.factor ** len(spatial)}",
+                hint=f"the factor {self.factor} takes {self.factor ** len(spatial)} channels for one",
+            )
+
+    def outputs(self, *inputs: Shape) -> tuple[Shape, ...]:
+        batch, channels, spatial = self.split(inputs[0])
+        for _ in spatial:
+            channels = channels // self.factor
+        return (self.join(batch, channels, tuple(i * self.factor for i in spatial)),)
+
+    def window(self, *inputs: Shape) -> None:
+        return None
+
+    def axes(self, *inputs: Shape) -> Any:
+        x = inputs[0]
+        return (self.axis_names(x, "C", "I"),), (self.axis_names(x, "N", "O"),)

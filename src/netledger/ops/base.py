@@ -66,7 +66,7 @@ def operation(op_class: type[T]) -> type[T]:
     generated classes would take longer to import than all the rest of a command.
     """
     made = dataclass(init=False, repr=False, eq=False, match_args=False)(op_class)
-    own = sorted(dataclasses.fields(made), key=lambda f: f.kw_only)  # type: ignore[arg-type]
+    own = sorted(dataclasses.fields(made), key=lambda f: bool(f.kw_only))  # type: ignore[arg-type]
     made.rules = {f.name: f.metadata["rule"] for f in own}  # type: ignore[attr-defined]
     made.positional = tuple(f.name for f in own if not f.kw_only)  # type: ignore[attr-defined]
     return made

@@ -47,7 +47,8 @@ class Linear(Op):
 
     def describe(self, *inputs: Shape) -> str:
         *positions, features = inputs[0][1:]
-        text = f"{self.out_features:,} neurons, each fed by {show_dim(features)}"
+        fed = f"{features:,}" if isinstance(features, int) else show_dim(features)
+        text = f"{self.out_features:,} neurons, each fed by {fed}"
         if positions:
             text += f", at each of {'×'.join(map(show_dim, positions))} positions"
         return text if self.bias else f"{text}, no bias"

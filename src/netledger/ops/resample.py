@@ -87,10 +87,11 @@ class PixelShuffle(Spatial):
     def check(self, *inputs: Shape) -> None:
         super().check(*inputs)
         _, channels, spatial = self.split(inputs[0])
-        if channels % self.factor ** len(spatial):
+        taken = self.factor ** len(spatial)
+        if channels % taken:
             raise ShapeError(
-                f"{channels} channels are not divisible by {self.factor ** len(spatial)}",
-                hint=f"the factor {self.factor} takes {self.factor ** len(spatial)} channels for one",
+                f"{channels} channels are not divisible by {taken}",
+                hint=f"a factor of {self.factor} makes one channel of {taken}",
             )
 
     def outputs(self, *inputs: Shape) -> tuple[Shape, ...]:

@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 from netledger.errors import ShapeError
-from netledger.formula import ceil_div, prod
+from netledger.formula import ceil_div, maximum, prod
 from netledger.graph import BIAS, WEIGHT, Parameter, Shape
 from netledger.ops.base import Spatial, Window, check_axes, each_axis, operation, show_value
 from netledger.ops.fields import choice, flag, integer, padding, per_axis
@@ -160,8 +160,9 @@ class DepthwiseConv(Convolution):
 class ConvTranspose(Spatial):
     """A transposed ("up-") convolution.
 
-    O = (I − 1)S − 2P + K + P_out along each axis, or I × S with padding "same"; every input
-    position meets every tap, so MACs = I² × W. PyTorch, ``torch.nn.ConvTranspose2d``.
+    O = (I − 1)S − 2P + K + P_out along each axis; with padding "same" I × S, with "valid" (Keras)
+    I × S at least. Every input position meets every tap, so MACs = I² × W. PyTorch,
+    ``torch.nn.ConvTranspose2d``.
     """
 
     out_channels: int = integer("number of kernels", "N")
@@ -201,7 +202,7 @@ class ConvTranspose(Spatial):
             sizes = tuple(i * s for i, s in zip(spatial, strides, strict=True))
         else:
             sizes = tuple(
-                (i - 1) * s - p[1] + span(k, d) + extra
+                (i - 1) * s - p[1] + self.reach(k, d, s) + extra
                 for i, s, p, k, d, extra in zip(
                     spatial,
                     strides,
@@ -213,6 +214,11 @@ class ConvTranspose(Spatial):
                 )
             )
         return (self.join(batch, self.out_channels, sizes),)
+
+    def reach(self, kernel: Any, dilation: Any, stride: Any) -> Any:
+        """How many outputs one input makes; the last one's stride is kept with "valid"."""
+        reach = span(kernel, dilation)
+        return maximum(reach, stride) if self.padding == "valid" else reach
 
     def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:
         _, channels, spatial = self.split(inputs[0])

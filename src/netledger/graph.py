@@ -178,7 +178,8 @@ class Graph:
         """The same network on inputs of other types, by input name."""
         for name in types:
             if name not in self.inputs:
-                raise UnknownName("input", name, self.inputs)
+                names = ", ".join(self.inputs)
+                raise UnknownName("input", name, self.inputs, hint=f"the inputs are: {names}")
         return _copy(self, inputs={**self.inputs, **types})
 
     def with_fields(self, name: str, **values: Any) -> Graph:

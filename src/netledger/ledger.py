@@ -20,7 +20,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netledger.errors import UnknownName
-from netledger.formula import Formula, ceil_div
+from netledger.formula import Formula, ceil_div, formula
+from netledger.formula.simplify import add_up as add_up_formulas
+from netledger.formula.simplify import simplify
 from netledger.graph import BIAS, BUFFER, DTYPE_BITS, WEIGHT, Graph, Shape, TensorType
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ class Stored(NamedTuple):
         if self.nbytes is not None:
             return self.nbytes
         bits = DTYPE_BITS.get(self.dtype)
-        return None if bits is None else ceil_div(self.count * bits, 8)
+        return None if bits is None else simplify(ceil_div(self.count * bits, 8))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,8 @@ class Row:
     @property
     def params(self) -> Any:
         """Weights + biases."""
-        return None if self.weights is None or self.biases is None else self.weights + self.biases
+        known = self.weights is not None and self.biases is not None
+        return add_up((self.weights, self.biases)) if known else None
 
     def to_dict(self) -> dict[str, Any]:
         """The row as JSON-ready data."""
@@ -225,14 +228,15 @@ class Ledger:
         """The sums."""
         rows = self.ops
         stored = [p for row in rows for p in row.parameters if p.tied_to is None]
-        learned = [p for p in stored if p.role != BUFFER]
+        counted = [p for row in rows if "params" not in row.unknown for p in row.parameters]
+        learned = [p for p in counted if p.tied_to is None and p.role != BUFFER]
         weights = add_up(row.weights for row in rows)
         biases = add_up(row.biases for row in rows)
         unknown = frozenset(what for row in rows for what in row.unknown)
         return Totals(
             weights=weights,
             biases=biases,
-            params=weights + biases,
+            params=add_up((weights, biases)),
             trainable=add_up(p.count for p in learned if p.trainable),
             frozen=add_up(p.count for p in learned if not p.trainable),
             buffers=add_up(row.buffers for row in rows),
@@ -311,10 +315,13 @@ def _stored_to_dict(p: Stored) -> dict[str, Any]:
 def add_up(values: Iterable[Any]) -> Any:
     """The sum of what is known."""
     total: Any = 0
+    unfixed: list[Formula] = []
     for value in values:
-        if value is not None:
+        if isinstance(value, Formula):
+            unfixed.append(value)
+        elif value is not None:
             total = total + value
-    return total
+    return add_up_formulas([*unfixed, formula(total)]) if unfixed else total
 
 
 def sums(parameters: Iterable[Stored]) -> tuple[Any, Any, Any]:

@@ -8,8 +8,11 @@ from typing import Any
 
 from netledger.errors import UsageError
 from netledger.formula import Dim, symbol
-from netledger.graph import BATCH, Graph, TensorType, show_dim
+from netledger.graph import BATCH, Graph, Shape, TensorType, show_dim
 from netledger.ops.fields import LARGEST
+
+FEW = range(1, 5)
+"""Numbers of channels that tell where the channels are."""
 
 EXAMPLES = "write for instance 3x224x224, HxWx3, or int64[128]"
 
@@ -32,7 +35,8 @@ def parse_inputs(given: Any, graph: Graph) -> dict[str, TensorType]:
     shapes = list(given) if many else [given]
     if len(shapes) != len(names):
         raise UsageError(
-            f"{graph.name} has {len(names)} inputs ({', '.join(names)}); {len(shapes)} given",
+            f"{graph.name} has {len(names)} input{'s' if len(names) > 1 else ''} "
+            f"({', '.join(names)}); {len(shapes)} given",
             hint="name them: NAME=SHAPE",
         )
     return {n: parse_type(s, graph.inputs[n]) for n, s in zip(names, shapes, strict=True)}
@@ -60,7 +64,28 @@ def parse_type(given: Any, declared: TensorType | None = None) -> TensorType:
             f"the input has {len(declared.shape) - 1} axes without the batch ({own}); got {got}",
             hint="leave the batch out; --batch sets it",
         )
+    if declared is not None:
+        _refuse_other_layout(declared.shape, shape)
     return TensorType(shape, dtype)
+
+
+def _refuse_other_layout(own: Shape, given: Shape) -> None:
+    """Refuses 3x224x224 for a network that takes 227x227x3, and the other way round."""
+    if len(own) < 4 or not all(isinstance(d, int) for d in (*own[1:], *given[1:])):
+        return
+    body = given[1:]
+    for channels, there, turned in (
+        (own[-1], body[0], (*body[1:], body[0])),
+        (own[1], body[-1], (body[-1], *body[:-1])),
+    ):
+        if channels == there and there in FEW and turned != body and min(body) == there:
+            if (own[-1] in FEW) == (body[-1] in FEW):
+                continue
+            got, right = ("x".join(map(str, shape)) for shape in (body, turned))
+            raise UsageError(
+                f"{got} is not in the network's axis order ({'x'.join(map(str, own[1:]))})",
+                hint=f"write {right}",
+            )
 
 
 def parse_shape(text: str) -> tuple[Dim, ...]:

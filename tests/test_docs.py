@@ -1,0 +1,46 @@
+"""What README and docs show is what the commands print."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def load() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("console", ROOT / "docs" / "console.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+console = load()
+
+
+@pytest.mark.parametrize("page", console.pages(), ids=lambda page: page.name)
+def test_examples_print_what_the_page_says(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    text = page.read_text(encoding="utf-8")
+    assert console.refresh(text) == text, "run: python docs/console.py --write"
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/tour.md", "docs/api.md", "docs/design.md"])
+def test_python_examples_run(page: str) -> None:
+    blocks = re.findall(
+        r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL
+    )
+    assert blocks
+    for block in blocks:
+        exec(compile(block, page, "exec"), {"__name__": "example"})
+
+
+def test_a_wrong_example_would_be_found() -> None:
+    wrong = "```console\n$ netledger show alexnet --format csv\nLayer 1\n```\n"
+    assert console.refresh(wrong) != wrong
+    assert "34848" in console.refresh(wrong)

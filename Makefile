@@ -92,8 +92,8 @@ bench: $(STAMPS)/test ## measure speed and memory
 	@$(BIN)/python -m benchmarks
 
 .PHONY: prove
-prove: $(STAMPS)/test ## compare with real frameworks only
-	@$(BIN)/python -m pytest -n 2 -m oracle
+prove: $(STAMPS)/test ## run the exhaustive proofs; what they print is kept in docs/proofs
+	@$(BIN)/python -m pytest -m slow -s
 
 .PHONY: format
 format: $(STAMPS)/test ## format the code and fix what can be fixed

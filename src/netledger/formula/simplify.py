@@ -11,6 +11,7 @@ so that AlexNet's second layer is ``⌊(H − 19)/8⌋ + 1``: its receptive fiel
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import gcd
 
@@ -85,6 +86,40 @@ def simplify(x: Dim) -> Dim:
         product: Dim = number * prod(rest)
         return product
     return _write(_read(x))
+
+
+def add_up(formulas: Iterable[Formula]) -> Dim:
+    """The sum; products of the same unknown factors are put together.
+
+    So the total of a network is short and flat, however many layers it has.
+
+    >>> from netledger.formula import symbol
+    >>> h, w = symbol("H"), symbol("W")
+    >>> str(add_up([3 * h * w, h + 5, 4 * h * w, h - 2]))
+    '7H×W + 2H + 3'
+    """
+    counts: dict[str, int] = {}
+    products: dict[str, Dim] = {}
+    waiting = [(f, 1) for f in reversed(list(formulas))]
+    while waiting:
+        f, sign = waiting.pop()
+        if f.value is None and f.head in ("+", "-"):
+            left, right = f.args
+            waiting += [(right, sign if f.head == "+" else -sign), (left, sign)]
+            continue
+        number, rest = _split(f) if f.head == "*" else (1, [f])
+        if f.value is not None:
+            number, rest = f.value, []
+        key = "×".join(sorted(map(str, rest)))
+        products.setdefault(key, prod(rest))
+        counts[key] = counts.get(key, 0) + sign * number
+    constant = counts.pop("", 0)
+    total: Dim = 0
+    for key, count in counts.items():
+        if count:
+            term = abs(count) * products[key]
+            total = total + term if count > 0 else total - term
+    return total + constant
 
 
 def _split(f: Formula) -> tuple[int, list[Formula]]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netledger.formula import ceil_div, maximum, minimum, substitute, symbol
-from netledger.formula.simplify import simplify
+from netledger.formula.simplify import add_up, simplify
 
 H = symbol("H")
 whole = st.integers(-9, 9)
@@ -51,3 +51,16 @@ def test_what_depends_on_the_symbol_stays() -> None:
 def test_a_clipped_pooling_has_a_plain_size() -> None:
     clipped = minimum(ceil_div(H - 3, 2) + 1, ceil_div(H, 2))  # kernel 3, stride 2, no padding
     assert str(simplify(clipped)) == "⌊H/2⌋"
+
+
+@given(st.lists(st.tuples(sizes, whole, sizes), min_size=1, max_size=5), st.integers(-50, 300))
+def test_adding_up_keeps_the_value(parts: Any, height: int) -> None:
+    terms = [grow(one) * number - grow(two) for one, number, two in parts]
+    total = substitute(add_up(terms), {"H": height})
+    assert total == sum(substitute(term, {"H": height}) for term in terms)
+
+
+def test_like_products_are_put_together_however_many() -> None:
+    width = symbol("W")
+    assert str(add_up([H * width, width * H] * 5_000)) == str(10_000 * (H * width))
+    assert add_up([H - 2, 3 - H]) == 1

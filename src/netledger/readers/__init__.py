@@ -20,7 +20,11 @@ from netledger.errors import SpecError, UnknownName
 from netledger.graph import Graph, TensorType
 from netledger.readers.common import Source
 
-READERS: tuple[str, ...] = ("spec",)
+READERS: tuple[str, ...] = (
+    "safetensors",
+    "caffe",
+    "spec",
+)
 """The modules of this package that read files, in the order in which they are asked."""
 
 Inputs = Mapping[str, TensorType]

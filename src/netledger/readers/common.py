@@ -5,11 +5,15 @@ from __future__ import annotations
 import io
 import mmap
 import os
+import re
+import zlib
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from netledger.errors import SpecError
+from netledger.formula import symbol
+from netledger.graph import BATCH, Shape
 
 HEAD = 4096
 """How many of the first bytes `accepts` may look at."""
@@ -96,3 +100,18 @@ class Source:
         if self._map is not None:
             self._map.close()
             self._map = None
+
+
+def unknown_shape(name: str, rank: int) -> Shape:
+    """A shape of which nothing but the number of axes is known: a symbol for each size.
+
+    >>> [str(d) for d in unknown_shape("", 4)], [str(d) for d in unknown_shape("roi", 3)]
+    (['N', 'C', 'H', 'W'], ['N', 'roi_C', 'roi_T'])
+    """
+    letters = {1: "C", 2: "CT", 3: "CHW", 4: "CDHW"}.get(rank - 1, "")
+    axes = letters or [f"D{i}" for i in range(1, rank)]
+    clean = re.sub(r"\W|^\d", "_", name)
+    if clean != name or len(name) > 40:  # two names must not become one
+        clean = f"{clean[:40]}_{zlib.crc32(name.encode('utf-8', 'replace')):x}"
+    prefix = f"{clean}_" if name else ""
+    return (BATCH, *(symbol(prefix + letter) for letter in axes))[:rank]

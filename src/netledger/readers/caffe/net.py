@@ -1,0 +1,282 @@
+"""A Caffe network → a graph: phases, inputs, blobs that layers overwrite, shared parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from netledger.errors import GraphError, NetledgerError, SpecError, did_you_mean
+from netledger.formula import Dim
+from netledger.graph import BATCH, Graph, Node, Shape, TensorType
+from netledger.ops import Add, Multiply, Op, Opaque, Reshape
+from netledger.ops.fields import LARGEST
+from netledger.readers.caffe.layer import DATA, Layer, shape_of_data, type_of
+from netledger.readers.caffe.layers import CHAINS
+from netledger.readers.caffe.text import Message, shown
+from netledger.readers.common import unknown_shape
+
+MOST_LAYERS = 10_000
+NO_RULE = "no rule describes this kind of layer; its output is taken to have its input's axes"
+SECOND = "a second output, which no rule describes"
+LOSS = "a loss or a score: a number about the network, not of it"
+
+
+class Net:
+    """A network while it is read."""
+
+    def __init__(self, message: Message, where: str) -> None:
+        self.message, self.where = message, where
+        self.inputs: dict[str, TensorType] = {}
+        self.notes: list[str] = []
+        self.nodes: list[Node] = []
+        self.values: dict[str, str] = {}
+        """The value that each blob holds at this point; a layer may overwrite one."""
+        self.shapes: dict[str, Shape | None] = {}
+        """The shape of each value; None after a layer that does not fit."""
+        self.shared: dict[str, list[tuple[str, str]]] = {}
+        self.batches: dict[str, int] = {}
+
+    def graph(self) -> Graph:
+        """The whole network."""
+        if self.message.has("layers") and self.message.has("layer"):
+            raise SpecError("has both layer and layers, two generations of one", where=self.where)
+        name = self.message.text("name") or "network"
+        layers = self._layers()
+        self._legacy_inputs()
+        for layer in layers:
+            try:
+                self._enter(layer)
+            except NetledgerError as error:
+                raise error.at(where=f"{layer.name} ({layer.type})", source=layer.source) from None
+        if not self.nodes:
+            raise SpecError("has no layers in this phase", where=self.where)
+        used = {value for node in self.nodes for value in node.inputs}
+        made = [value for node in self.nodes for value in node.outputs]
+        return Graph(
+            name,
+            {n: t for n, t in self.inputs.items() if n in used} or self.inputs,
+            tuple(self.nodes),
+            tuple(value for value in made if value not in used),
+            tuple(tuple(group) for group in self.shared.values() if len(group) > 1),
+            title="; ".join(self.notes),
+            source=self.where,
+            reader="caffe",
+        )
+
+    def _layers(self) -> list[Layer]:
+        """The layers of this phase, without the losses that feed nothing."""
+        found = self.message.messages("layer") or self.message.messages("layers")
+        if len(found) > MOST_LAYERS:
+            raise SpecError(
+                f"has {len(found):,} layers; at most {MOST_LAYERS:,} are read", where=self.where
+            )
+        state = self.message.message("state")
+        layers = [self._layer(m) for m in found if _included(m, state)]
+        feeds = {blob for layer in layers if not layer.is_loss for blob in layer.bottoms}
+        return [
+            layer
+            for layer in layers
+            if not layer.is_loss or any(top in feeds for top in layer.tops)
+        ]
+
+    def _layer(self, message: Message) -> Layer:
+        source = f"{self.where}:{message.line}"
+        if message.has("layer"):
+            raise SpecError(
+                "a layer of Caffe's first generation (before 2014)",
+                where=source,
+                hint="Caffe's own upgrade_net_proto_text brings it up to date",
+            )
+        try:
+            return Layer(message, type_of(message), source)
+        except SpecError as error:
+            raise error.at(where=source) from None
+
+    def _legacy_inputs(self) -> None:
+        """Inputs that the network itself names."""
+        names = self.message.texts("input")
+        shapes = [shape.integers("dim") for shape in self.message.messages("input_shape")]
+        dims = self.message.integers("input_dim")
+        if dims and not shapes:
+            if len(dims) != 4 * len(names):
+                raise SpecError(
+                    f"has {len(dims)} input_dim for {len(names)} inputs; each has four",
+                    where=self.where,
+                )
+            shapes = [dims[i : i + 4] for i in range(0, len(dims), 4)]
+        if shapes and len(shapes) != len(names):
+            raise SpecError(f"has {len(shapes)} shapes for {len(names)} inputs", where=self.where)
+        for i, name in enumerate(names):
+            self._input(name, shapes[i] if shapes else unknown_shape("", 4)[1:], self.where)
+
+    def _input(self, name: str, dims: Sequence[Dim], source: str) -> None:
+        """A new input. Its first axis is the batch, whatever size the file gives it."""
+        if name in self.values:
+            raise GraphError(f"two layers make {shown(name)}", source=source)
+        for d in dims:
+            if isinstance(d, int) and not 1 <= d <= LARGEST:
+                raise SpecError(
+                    f"the input {shown(name)} has an axis of size {d}",
+                    hint="a size is at least 1",
+                    source=source,
+                )
+        if not dims or len(dims) > 16:
+            raise SpecError(f"the input {shown(name)} has {len(dims)} axes", source=source)
+        if isinstance(dims[0], int):
+            self.batches[name] = dims[0]
+        shape = (BATCH, *dims[1:])
+        self.inputs[name] = TensorType(shape)
+        self.values[name], self.shapes[name] = name, shape
+
+    def _enter(self, layer: Layer) -> None:
+        if layer.type in DATA:
+            for i, top in enumerate(layer.tops):
+                dims, note = shape_of_data(layer, i)
+                self._input(top, dims, layer.source)
+                self.notes += [note] if note else []
+            return
+        layer.inputs = tuple(self._value(blob) for blob in layer.bottoms)
+        layer.shapes = tuple(self.shapes[value] for value in layer.inputs)
+        layer.batch = next(iter(self.batches.values()), None)
+        layer.frozen = layer.rates_are_zero()
+        for top in layer.tops:
+            if top in self.values and top not in layer.bottoms:
+                raise GraphError(f"two layers make {shown(top)}")
+        made = self._made(layer)
+        for i in range(len(made), len(layer.tops)):
+            known = self.shapes[made[0]] if made else None
+            shape = known or unknown_shape(f"{layer.name}_{i}", 4)
+            op = Opaque(layer.type, (shape,), SECOND if made else LOSS)
+            made.append(self.add(layer, op, layer.inputs, f"{layer.name}:{i}"))
+        self.values.update(zip(layer.tops, made, strict=False))
+
+    def _made(self, layer: Layer) -> list[str]:
+        """Adds the layer's nodes. Returns the value of each of its tops."""
+        if layer.type == "Split":
+            return [layer.inputs[0]] * len(layer.tops) if layer.inputs else []
+        if layer.is_loss:
+            ops: list[Op] = [Opaque(layer.type, ((),), LOSS) for _ in layer.tops]
+            return [
+                self.add(layer, op, layer.inputs, layer.name + (f":{i}" if i else ""))
+                for i, op in enumerate(ops)
+            ]
+        if layer.type in ("Convolution", "Deconvolution") and len(layer.inputs) > 1:
+            return self._convolutions(layer)
+        if layer.type in ("Scale", "Bias") and len(layer.inputs) == 2:
+            return self._with_another(layer)
+        chain = CHAINS[layer.type](layer) if layer.type in CHAINS else None
+        if chain is None:
+            rank = len(layer.shapes[0] or ()) if layer.shapes else 4
+            shapes = [unknown_shape(f"{layer.name}_{i}", rank) for i, _ in enumerate(layer.tops)]
+            op = Opaque(layer.type, tuple(shapes), NO_RULE)
+            return list(self.node(layer, op, layer.inputs, layer.name).outputs)
+        return self._chain(layer, chain)
+
+    def _chain(self, layer: Layer, chain: Sequence[Op]) -> list[str]:
+        """Adds operations one after the other; the one with weights gets the layer's name."""
+        main = next((i for i, op in enumerate(chain) if not op.folds), 0)
+        inputs = layer.inputs
+        outputs: list[str] = []
+        for i, op in enumerate(chain):
+            name = layer.name if i == main else f"{layer.name}.{op.key}" + "_" * max(i - 1, 0)
+            node = self.node(layer, op, inputs, name)
+            inputs, outputs = node.outputs[:1], list(node.outputs)
+        return outputs
+
+    def _convolutions(self, layer: Layer) -> list[str]:
+        """One set of kernels over several bottoms, each with a top of its own."""
+        (op,) = CHAINS[layer.type](layer) or ()
+        made = []
+        for i, value in enumerate(layer.inputs):
+            made.append(self.add(layer, op, (value,), layer.name + (f":{i}" if i else "")))
+        for parameter in ("weight", "bias"):
+            group = self.shared.setdefault(f"\0{layer.name}/{parameter}", [])
+            group += [(value, parameter) for value in made]
+        return made
+
+    def _with_another(self, layer: Layer) -> list[str]:
+        """A tensor times (or plus) another, whose axes meet it from a given axis on."""
+        p = layer.param(layer.type.lower())
+        axis, (one, other) = layer.axis(p), layer.shapes
+        missing = len(one or ()) - axis - len(other or ())
+        values = layer.inputs
+        if other and missing > 0:
+            ones = (1,) * missing
+            new = (*other[1:], *ones) if axis == 0 else (*other, *ones)
+            op = Reshape(new, keep_batch=axis == 0)
+            values = (values[0], self.add(layer, op, values[1:], f"{layer.name}.reshape"))
+        together: Op = Multiply() if layer.type == "Scale" else Add()
+        return [self.add(layer, together, values, layer.name)]
+
+    def add(self, layer: Layer, op: Op, inputs: tuple[str, ...], name: str) -> str:
+        """Adds a node with one output. Returns its value."""
+        return self.node(layer, op, inputs, name).outputs[0]
+
+    def node(self, layer: Layer, op: Op, inputs: tuple[str, ...], name: str) -> Node:
+        """Adds a node with an output for each top, as far as the operation makes them."""
+        shapes = self._outputs(op, inputs)
+        count = len(op.shapes) if isinstance(op, Opaque) else len(shapes) if shapes else 1
+        count = max(1, min(count, len(layer.tops)))
+        outputs = () if count == 1 else tuple(f"{name}:{i}" for i in range(count))
+        node = Node(name, op, inputs, outputs, source=layer.source, trainable=not layer.frozen)
+        self.nodes.append(node)
+        for i, value in enumerate(node.outputs):
+            self.shapes[value] = shapes[i] if shapes else None
+        self._share(layer, node)
+        return node
+
+    def _outputs(self, op: Op, inputs: tuple[str, ...]) -> tuple[Shape, ...]:
+        """The shapes that an operation makes; () if it does not fit, which `infer` then says."""
+        shapes = [self.shapes[value] for value in inputs]
+        known = tuple(shape for shape in shapes if shape is not None)
+        least, most = op.arity
+        if len(known) < len(shapes) or not least <= len(known) <= (most or len(known)):
+            return ()
+        try:
+            op.check(*known)
+            return op.outputs(*known)
+        except NetledgerError:
+            return ()
+
+    def _share(self, layer: Layer, node: Node) -> None:
+        """Remembers the parameters that the layer shares by name."""
+        names = layer.shared_names()
+        if not any(names):
+            return
+        known = tuple(shape for v in node.inputs if (shape := self.shapes[v]) is not None)
+        if len(known) < len(node.inputs) or not self._outputs(node.op, node.inputs):
+            return
+        own = [p.name for p in node.op.parameters(*known)]
+        if layer.type == "LSTM":  # Caffe: input weights, bias, recurrent weights
+            own = [own[0], own[2], own[1]]
+        for shared, parameter in zip(names, own, strict=False):
+            if shared:
+                self.shared.setdefault(shared, []).append((node.name, parameter))
+
+    def _value(self, blob: str) -> str:
+        if blob in self.values:
+            return self.values[blob]
+        raise GraphError(
+            f"takes {shown(blob)}, which no layer before it makes",
+            hint=did_you_mean(blob[:100], list(self.values)[-1000:]),
+        )
+
+
+def _included(layer: Message, state: Message) -> bool:
+    """Caffe's rule: any include rule that is met, or no exclude rule that is met."""
+    include, exclude = layer.messages("include"), layer.messages("exclude")
+    if include and exclude:
+        raise SpecError("a layer has both include and exclude rules")
+    if include:
+        return any(_met(rule, state) for rule in include)
+    return not any(_met(rule, state) for rule in exclude)
+
+
+def _met(rule: Message, state: Message) -> bool:
+    phase, level = state.word("phase", "TEST"), state.integer("level", 0)
+    stages = set(state.texts("stage"))
+    return (
+        rule.word("phase", phase) == phase
+        and rule.integer("min_level", level) <= level <= rule.integer("max_level", level)
+        and stages.issuperset(rule.texts("stage"))
+        and stages.isdisjoint(rule.texts("not_stage"))
+    )

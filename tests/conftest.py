@@ -20,6 +20,31 @@ from netledger import Ledger, NetledgerError
 
 MEGABYTE = 1 << 20
 Inspected = tuple[str, Ledger | str]
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-golden", action="store_true", help="write the expected texts anew; read the diff"
+    )
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str | Path, str], None]:
+    """Compares a text with the expected one: ``golden("alexnet.txt", text)``.
+
+    The expected texts lie in ``tests/golden``; ``pytest --update-golden`` writes them.
+    """
+
+    def compare(name: str | Path, text: str) -> None:
+        path = GOLDEN / name
+        if request.config.getoption("--update-golden"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        assert path.is_file(), f"{path} is missing: pytest --update-golden writes it"
+        assert text == path.read_text(encoding="utf-8"), f"{path.name} differs"
+
+    return compare
 
 
 @pytest.fixture

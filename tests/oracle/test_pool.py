@@ -61,7 +61,7 @@ def test_windows(oracle: Any, ours: Any, theirs: str) -> None:
             lambda cls=cls, f=fields, up=up: cls(ceil_mode=up, **f),
             last=last,
         )
-    oracle.both_sides(300, 50)
+    oracle.both_sides(300, 30)
 
 
 @pytest.mark.parametrize("kind", ["Max", "Avg"])

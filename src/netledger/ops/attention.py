@@ -30,8 +30,12 @@ class ScaledDotProductAttention(Op):
             raise ShapeError(f"queries {show_shape(q)} and keys {show_shape(k)} differ in features")
         if k[-2] != v[-2]:
             raise ShapeError(f"keys {show_shape(k)} and values {show_shape(v)} differ in tokens")
-        if len(q) > 2 and len(q) == len(k) and q[-3] % k[-3]:
-            raise ShapeError(f"{q[-3]} heads of queries cannot share {k[-3]} heads of keys")
+        for name, x in (("keys", k), ("values", v)):
+            if not _serves(q[:-2], x[:-2]):
+                raise ShapeError(
+                    f"queries {show_shape(q)} and {name} {show_shape(x)} do not fit together",
+                    hint="leading axes must be equal, or 1; heads may also be shared out evenly",
+                )
 
     def outputs(self, *inputs: Shape) -> tuple[Shape, ...]:
         q, v = inputs[0], inputs[2]
@@ -48,6 +52,14 @@ class ScaledDotProductAttention(Op):
         lead = ("",) * (len(inputs[0]) - 2)
         ends = (("T_q", "d"), ("T_k", "d"), ("T_k", "d_v"))
         return tuple((*lead, *end) for end in ends), ((*lead, "T_q", "d_v"),)
+
+
+def _serves(queries: Shape, others: Shape) -> bool:
+    """True if every query has a partner; the last leading axis, the heads, may be shared."""
+    if len(others) > len(queries):
+        return False
+    pairs = zip(reversed(queries), reversed(others), strict=False)
+    return all(q == k or k == 1 or (i == 0 and not q % k) for i, (q, k) in enumerate(pairs))
 
 
 @operation

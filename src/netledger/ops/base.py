@@ -243,6 +243,19 @@ def axis(number: int, rank: int) -> int:
     return number % rank
 
 
+def distinct_axes(numbers: Any, rank: int) -> tuple[int, ...]:
+    """Axes counted from the front, in order.
+
+    Raises:
+        ShapeError: If there is no such axis, or one is named twice.
+    """
+    found = sorted(axis(number, rank) for number in each_axis(numbers, 1))
+    for before, after in zip(found, found[1:], strict=False):
+        if before == after:
+            raise ShapeError(f"axis {after} is named twice in {show_value(numbers)}")
+    return tuple(found)
+
+
 def each_axis(value: Any, rank: int) -> tuple[Any, ...]:
     """A value per axis: a single one serves for all."""
     return value if isinstance(value, tuple) else (value,) * rank

@@ -154,6 +154,8 @@ class Einsum(Op):
         for letter in out:
             if letter not in sizes:
                 raise ShapeError(f"the output's {letter!r} is not an index of any input")
+            if out.count(letter) > 1:
+                raise ShapeError(f"the output has the index {letter!r} more than once")
 
     def outputs(self, *inputs: Shape) -> tuple[Shape, ...]:
         ins, out = self.terms(len(inputs))

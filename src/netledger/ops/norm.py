@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from netledger.graph import BIAS, BUFFER, WEIGHT, Parameter, Shape
-from netledger.ops.base import Op, Spatial, axis, each_axis, need_rank, operation, show_value
+from netledger.ops.base import Op, Spatial, distinct_axes, need_rank, operation, show_value
 from netledger.ops.conv import check_groups
 from netledger.ops.fields import flag, integer, integers, number
 
@@ -96,12 +96,11 @@ class LayerNorm(Op):
 
     def check(self, *inputs: Shape) -> None:
         need_rank(inputs[0], 2, None, "a batch and features")
-        for one in each_axis(self.over, 1):
-            axis(one, len(inputs[0]))
+        distinct_axes(self.over, len(inputs[0]))
 
     def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:
         x = inputs[0]
-        over = sorted(axis(one, len(x)) for one in each_axis(self.over, 1))
+        over = distinct_axes(self.over, len(x))
         return affine(tuple(x[i] for i in over), self.scale, self.center)
 
     def axes(self, *inputs: Shape) -> Any:

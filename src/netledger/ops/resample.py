@@ -22,6 +22,10 @@ class Pad(Spatial):
         if not self.whole(rank):
             super().check(*inputs)
             check_axes("padding", self.padding, rank - 2)
+        dims = inputs[0] if self.whole(rank) else self.split(inputs[0])[2]
+        for i, (before, both) in zip(dims, pads(self.padding, len(dims)), strict=True):
+            if i + min(before, 0) + min(both - before, 0) < 0:
+                raise ShapeError(f"cannot cut {-before} and {before - both} off an axis of {i}")
 
     def whole(self, rank: int) -> bool:
         """True if the padding names every axis, batch and channels included."""

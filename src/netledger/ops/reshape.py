@@ -12,6 +12,7 @@ from netledger.ops.base import (
     AxisNames,
     Op,
     axis,
+    distinct_axes,
     each_axis,
     need_rank,
     operation,
@@ -284,12 +285,11 @@ class Reduce(Op):
 
     def check(self, *inputs: Shape) -> None:
         need_rank(inputs[0], 1, None, "axes to reduce")
-        for number in each_axis(self.over, 1):
-            axis(number, len(inputs[0]))
+        distinct_axes(self.over, len(inputs[0]))
 
     def outputs(self, *inputs: Shape) -> tuple[Shape, ...]:
         x = inputs[0]
-        gone = {axis(number, len(x)) for number in each_axis(self.over, 1)}
+        gone = distinct_axes(self.over, len(x))
         if self.keepdims:
             return (tuple(1 if i in gone else d for i, d in enumerate(x)),)
         return (tuple(d for i, d in enumerate(x) if i not in gone),)

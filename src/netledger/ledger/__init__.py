@@ -1,0 +1,187 @@
+"""The books: a row for each layer, totals, findings.
+
+Definitions, which every output repeats:
+
+params       weights + biases, trainable or frozen; what is shared counts once
+buffers      running statistics and other stored tensors that are not learned, counted apart
+macs         multiply-accumulates of convolutions, matrix products and attention products; biases,
+             normalisations and activations are not counted
+neurons      output elements of the layers that have weights
+activations  output elements of every operation (the input is none)
+bytes        what the parameters and buffers take where they are stored
+
+All counts are per sample unless a batch is given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from netledger.errors import UnknownName
+from netledger.graph import BUFFER, WEIGHT, Graph
+from netledger.ledger.fold import fold_modules, fold_pointwise
+from netledger.ledger.row import (
+    Finding,
+    Row,
+    Stored,
+    add_up,
+    plain,
+    sums,
+    type_to_dict,
+)
+
+SCHEMA = "netledger/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums over all rows; they never depend on the view. `complete` is False over an unknown."""
+
+    weights: Any
+    biases: Any
+    params: Any
+    trainable: Any
+    frozen: Any
+    buffers: Any
+    macs: Any
+    neurons: Any
+    activations: Any
+    bytes: Any
+    complete: bool
+    unknown: frozenset[str] = frozenset()
+    """The quantities (``params``, ``macs``) that are only lower bounds."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The totals as JSON-ready data."""
+        names = [name for name in self.__slots__ if name not in ("unknown", "complete")]
+        known = {name: plain(getattr(self, name)) for name in names}
+        return {**known, "complete": self.complete}
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The ledger of a network.
+
+    Attributes:
+        graph: The network.
+        ops: A row for each input and each operation, in order: the op view.
+        findings: What the books say that they should not.
+        batch: The batch that the counts are for; None: per sample.
+        failed: The layer at which the ledger had to stop, if it did.
+    """
+
+    graph: Graph
+    ops: tuple[Row, ...]
+    findings: tuple[Finding, ...] = ()
+    batch: int | None = None
+    failed: str = ""
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """The layer view: parameterless pointwise operations folded into the row before."""
+        return self.view()
+
+    def view(self, *, ops: bool = False, depth: int | None = None) -> tuple[Row, ...]:
+        """The rows of a view.
+
+        Args:
+            ops: A row for every operation, instead of folding the pointwise ones.
+            depth: Fold what lies deeper in the module tree than this.
+        """
+        rows = self.ops if ops else fold_pointwise(self.ops)
+        return rows if depth is None else fold_modules(rows, depth)
+
+    def row(self, name: str) -> Row:
+        """The row called `name`, also if the layer view folds it away.
+
+        Raises:
+            UnknownName: If there is none; names that differ in case only are accepted.
+        """
+        for row in self.ops:
+            if row.name == name:
+                return row
+        close = [row for row in self.ops if row.name.lower() == name.lower()]
+        if len(close) == 1:
+            return close[0]
+        names = [row.name for row in self.ops]
+        hint = "the rows are: " + ", ".join(names[:12]) + (" …" if len(names) > 12 else "")
+        raise UnknownName("row", name, names, hint=hint)
+
+    @property
+    def totals(self) -> Totals:
+        """The sums."""
+        rows = self.ops
+        stored = [p for row in rows for p in row.parameters if p.tied_to is None]
+        counted = [p for row in rows if "params" not in row.unknown for p in row.parameters]
+        learned = [p for p in counted if p.tied_to is None and p.role != BUFFER]
+        weights = add_up(row.weights for row in rows)
+        biases = add_up(row.biases for row in rows)
+        unknown = frozenset(what for row in rows for what in row.unknown)
+        return Totals(
+            weights=weights,
+            biases=biases,
+            params=add_up((weights, biases)),
+            trainable=add_up(p.count for p in learned if p.trainable),
+            frozen=add_up(p.count for p in learned if not p.trainable),
+            buffers=add_up(row.buffers for row in rows),
+            macs=add_up(row.macs for row in rows),
+            neurons=add_up(
+                row.elements for row in rows if any(p.role == WEIGHT for p in row.parameters)
+            ),
+            activations=add_up(row.elements for row in rows if row.op is not None),
+            bytes=add_up(p.stored_bytes for p in stored),
+            complete=not unknown,
+            unknown=unknown,
+        )
+
+    def to_dict(self, *, ops: bool = False, depth: int | None = None) -> dict[str, Any]:
+        """The ledger as JSON-ready data, in the contract's form."""
+        graph = self.graph
+        return {
+            "schema": SCHEMA,
+            "model": {"name": graph.name, "source": graph.source, "reader": graph.reader},
+            "inputs": [{"name": name, **type_to_dict(t)} for name, t in graph.inputs.items()],
+            "batch": self.batch,
+            "rows": [row.to_dict() for row in self.view(ops=ops, depth=depth)],
+            "totals": self.totals.to_dict(),
+            "findings": [
+                {"code": f.code, "level": f.level, "row": f.row, "message": f.message}
+                for f in self.findings
+            ],
+        }
+
+    def records(self, *, ops: bool = False) -> list[dict[str, Any]]:
+        """A flat dict for each row, for ``pandas.DataFrame`` or ``polars.DataFrame``."""
+        return [
+            {
+                "name": row.name,
+                "op": row.kind,
+                "output": str(row.outputs[0]) if row.outputs else None,
+                "weights": plain(row.weights),
+                "biases": plain(row.biases),
+                "params": plain(row.params),
+                "buffers": plain(row.buffers),
+                "macs": plain(row.macs),
+                "elements": plain(row.elements),
+            }
+            for row in self.view(ops=ops)
+        ]
+
+    def __repr__(self) -> str:
+        t = self.totals
+        least = "≥ " if "params" in t.unknown else ""
+        return f"<Ledger {self.graph.name}: {len(self.ops)} operations, {least}{t.params} params>"
+
+
+__all__ = [
+    "Finding",
+    "Ledger",
+    "Row",
+    "Stored",
+    "Totals",
+    "add_up",
+    "plain",
+    "sums",
+    "type_to_dict",
+]

@@ -1,0 +1,176 @@
+"""A row of a ledger: one layer, with what it stores and counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from netledger.formula import Formula, ceil_div
+from netledger.formula.simplify import simplify
+from netledger.graph import BIAS, BUFFER, DTYPE_BITS, WEIGHT, Shape, TensorType
+
+if TYPE_CHECKING:
+    from netledger.ops.base import Op
+
+
+class Stored(NamedTuple):
+    """A parameter of a row, with its size and, if it is shared, where it is counted."""
+
+    name: str
+    role: str
+    shape: Shape
+    dtype: str
+    trainable: bool
+    count: Any
+    tied_to: str | None = None
+    nbytes: int | None = None
+
+    @property
+    def stored_bytes(self) -> Any:
+        """Bytes that it takes where it is stored; None for a dtype of unknown width."""
+        if self.nbytes is not None:
+            return self.nbytes
+        bits = DTYPE_BITS.get(self.dtype)
+        return None if bits is None else simplify(ceil_div(self.count * bits, 8))
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that the reader of a ledger should know.
+
+    Attributes:
+        code: Stable, e.g. ``NL001``.
+        level: ``error``, ``warning`` or ``info``.
+        row: The row that it is about.
+        message: What was found.
+        hint: What to do about it.
+    """
+
+    code: str
+    level: str
+    row: str
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One layer.
+
+    Counts are exact ints, formulas where a dimension is a symbol, or None where unknown (the
+    reason is in `unknown`).
+
+    Attributes:
+        name: The layer's name, unique in the ledger.
+        kind: The operation: ``Conv``, ``ReLU``, ``Input``; ``Module`` for a folded subtree.
+        scope: The module path that it belongs to.
+        inputs: Names of the values it takes.
+        input_types: Their types.
+        outputs: The types of its outputs.
+        parameters: What it stores.
+        weights: Stored numbers with the role weight; shared ones only where they are counted.
+        biases: The same for biases.
+        buffers: The same for buffers.
+        macs: Multiply-accumulates.
+        elements: Numbers in its outputs.
+        receptive_field: How much of the input one output sees, along each spatial axis; ``"all"``;
+            None where positions have no meaning.
+        steps: How far apart neighbouring positions are in the input, along each spatial axis.
+        unknown: What could not be derived (``params``, ``macs``), and why.
+        op: The operation itself; None for inputs and modules.
+        made: Names of the values that it makes.
+        source: Where the user wrote it.
+        folded: Rows that this view folds into this one.
+    """
+
+    name: str
+    kind: str
+    scope: str = ""
+    inputs: tuple[str, ...] = ()
+    input_types: tuple[TensorType, ...] = ()
+    outputs: tuple[TensorType, ...] = ()
+    parameters: tuple[Stored, ...] = ()
+    weights: Any = 0
+    biases: Any = 0
+    buffers: Any = 0
+    macs: Any = 0
+    elements: Any = 0
+    receptive_field: tuple[Any, ...] | str | None = None
+    steps: tuple[Any, ...] = ()
+    unknown: Mapping[str, str] = field(default_factory=dict)
+    op: Op | None = None
+    made: tuple[str, ...] = ()
+    source: str = ""
+    folded: tuple[Row, ...] = ()
+
+    @property
+    def params(self) -> Any:
+        """Weights + biases."""
+        known = self.weights is not None and self.biases is not None
+        return add_up((self.weights, self.biases)) if known else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The row as JSON-ready data."""
+        reach = self.receptive_field
+        return {
+            "name": self.name,
+            "op": self.kind,
+            "scope": self.scope,
+            "inputs": list(self.inputs),
+            "outputs": [type_to_dict(t) for t in self.outputs],
+            "parameters": [_stored_to_dict(p) for p in self.parameters],
+            "weights": plain(self.weights),
+            "biases": plain(self.biases),
+            "buffers": plain(self.buffers),
+            "params": plain(self.params),
+            "macs": plain(self.macs),
+            "elements": plain(self.elements),
+            "receptive_field": [plain(r) for r in reach] if isinstance(reach, tuple) else reach,
+            "unknown": [{"what": k, "why": v} for k, v in self.unknown.items()],
+            "folded": [row.name for row in self.folded],
+        }
+
+
+def plain(value: Any) -> Any:
+    """A count as JSON has it: an int, None, or a formula as a Python expression."""
+    return value.python() if isinstance(value, Formula) else value
+
+
+def type_to_dict(t: TensorType) -> dict[str, Any]:
+    """A tensor type as JSON-ready data."""
+    return {"shape": [plain(d) for d in t.shape], "dtype": t.dtype}
+
+
+def _stored_to_dict(p: Stored) -> dict[str, Any]:
+    return {
+        "name": p.name,
+        "role": p.role,
+        "shape": [plain(d) for d in p.shape],
+        "dtype": p.dtype,
+        "count": plain(p.count),
+        "bytes": plain(p.stored_bytes),
+        "trainable": p.trainable,
+        "tied_to": p.tied_to,
+    }
+
+
+def add_up(values: Iterable[Any]) -> Any:
+    """The sum of what is known."""
+    total: Any = 0
+    unfixed: list[Formula] = []
+    for value in values:
+        if isinstance(value, Formula):
+            unfixed.append(value)
+        elif value is not None:
+            total = total + value
+    return add_up_formulas([*unfixed, formula(total)]) if unfixed else total
+
+
+def sums(parameters: Iterable[Stored]) -> tuple[Any, Any, Any]:
+    """Weights, biases and buffers; what is tied to another counts there."""
+    counts: dict[str, Any] = {WEIGHT: 0, BIAS: 0, BUFFER: 0}
+    for p in parameters:
+        if p.tied_to is None:
+            counts[p.role] = counts[p.role] + p.count
+    return counts[WEIGHT], counts[BIAS], counts[BUFFER]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 from typing import Any
 
 import pytest
@@ -142,6 +143,11 @@ def test_attention_of_other_batches(oracle: Any) -> None:
     oracle.both_sides(5, 1)
 
 
+def attend(forward: Any, q: Any, k: Any = None, v: Any = None) -> Any:
+    """The result only; keys and values are the queries where they are not given."""
+    return forward(q, q if k is None else k, q if v is None else v, need_weights=False)[0]
+
+
 def test_multi_head_attention(oracle: Any) -> None:
     for rng in oracle.random("mha", 300):
         heads, d, batch, queries, keys = sizes(rng, 5)
@@ -163,10 +169,7 @@ def test_multi_head_attention(oracle: Any) -> None:
             e: int = features, h: int = heads, b: bool = bias, f: bool = first, w: Any = widths
         ) -> Any:
             m = oracle.torch.nn.MultiheadAttention(e, h, bias=b, batch_first=f, **w)
-            inner = m.forward
-            m.forward = lambda q, k=None, v=None: inner(
-                q, q if k is None else k, q if v is None else v, need_weights=False
-            )[0]
+            m.forward = partial(attend, m.forward)
             return m
 
         oracle.compare(

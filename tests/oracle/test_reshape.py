@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 from math import prod
 from typing import Any
 
@@ -138,7 +139,7 @@ def test_split(oracle: Any) -> None:
         sizes: Any = rng.randint(1, 7)
         if rng.random() < 0.5:
             cuts = sorted({0, size, *(rng.randint(0, size) for _ in range(2))})
-            sizes = [b - a for a, b in zip(cuts, cuts[1:], strict=False)]
+            sizes = [b - a for a, b in pairwise(cuts)]
             if rng.random() < 0.1:
                 sizes.append(1)
         oracle.compare(

@@ -249,11 +249,10 @@ def distinct_axes(numbers: Any, rank: int) -> tuple[int, ...]:
     Raises:
         ShapeError: If there is no such axis, or one is named twice.
     """
-    found = sorted(axis(number, rank) for number in each_axis(numbers, 1))
-    for before, after in zip(found, found[1:], strict=False):
-        if before == after:
-            raise ShapeError(f"axis {after} is named twice in {show_value(numbers)}")
-    return tuple(found)
+    found = tuple(sorted(axis(number, rank) for number in each_axis(numbers, 1)))
+    if len(set(found)) < len(found):
+        raise ShapeError(f"({', '.join(map(str, numbers))}) names an axis twice")
+    return found
 
 
 def each_axis(value: Any, rank: int) -> tuple[Any, ...]:

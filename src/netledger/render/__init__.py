@@ -26,7 +26,7 @@ def render(
     width: int | None = None,
     color: bool = False,
 ) -> str:
-    """A ledger in one of `FORMATS`, ending with a new line.
+    """A ledger in one of `FORMATS`, without a new line at the end.
 
     Args:
         ledger: The ledger.

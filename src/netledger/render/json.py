@@ -10,4 +10,4 @@ from netledger.render.common import View
 
 def write(ledger: Ledger, view: View) -> str:
     """The ledger as JSON. Integers are exact at any size."""
-    return json.dumps(ledger.to_dict(ops=view.ops, depth=view.depth), indent=2) + "\n"
+    return json.dumps(ledger.to_dict(ops=view.ops, depth=view.depth), indent=2)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from types import NoneType
 from typing import Any
 
 from netledger.ledger import Ledger, Row
@@ -20,7 +21,7 @@ BAR = 8
 """Cells of the longest bar."""
 FORMULA = 24
 """On a narrow terminal, formulas longer than this stand in a list under the table."""
-LEAST_NAME, LEAST_OPERATION = 20, 28
+LEAST_NAME, LEAST_OPERATION = 20, 36
 
 
 @dataclass
@@ -33,6 +34,7 @@ class Column:
         cells: A text for each row, the total last.
         right: Whether it is aligned to the right.
         dimmed: How many characters at the start of each cell are set back.
+        bars: For each row, how long a bar stands behind the number, in eighths of a cell.
     """
 
     key: str
@@ -40,11 +42,17 @@ class Column:
     cells: list[str]
     right: bool = True
     dimmed: list[int] = field(default_factory=list)
+    bars: list[int] = field(default_factory=list)
+
+    @property
+    def digits(self) -> int:
+        """Terminal cells that its texts take, bars apart."""
+        return max(map(wide, self.cells), default=0)
 
     @property
     def width(self) -> int:
         """Terminal cells that it takes."""
-        return max(wide(self.title), max(map(wide, self.cells), default=0))
+        return max(wide(self.title), self.digits + (1 + BAR if self.bars else 0))
 
 
 def write(ledger: Ledger, view: View) -> str:
@@ -52,9 +60,7 @@ def write(ledger: Ledger, view: View) -> str:
     sizes = Sizes(ledger, view.layout)
     rows = view.rows(ledger)
     columns = _columns(ledger, rows, sizes)
-    below: list[str] = []
-    if view.width is not None:
-        below = _fit(columns, view.width, rows)
+    below = [] if view.width is None else _fit(columns, view.width, rows)
     pen = Pen(view.color)
     title, *about = common.headline(ledger, view, sizes)
     head = _wrap([title, *about], view.width)
@@ -62,13 +68,13 @@ def write(ledger: Ledger, view: View) -> str:
     lines = [*head, "", *_draw(columns, pen), ""]
     for pieces in common.summary(ledger):
         lines += _wrap(pieces, view.width)
-    lines += [pen(line, WARN) for line in common.notes(ledger, view)]
+    lines += [pen(line, WARN) for line in common.notes(ledger, view.width)]
     lines += [pen(line, DIM) for line in below]
     for level, line in common.findings(ledger):
         lines.append(pen(level, BAD if level == "error" else WARN) + line[len(level) :])
     if ledger.failed:
         lines.append(pen(common.stopped(ledger), BAD))
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+    return "\n".join(line.rstrip() for line in lines)
 
 
 # What the columns say.
@@ -77,6 +83,7 @@ def write(ledger: Ledger, view: View) -> str:
 def _columns(ledger: Ledger, rows: tuple[Row, ...], sizes: Sizes) -> list[Column]:
     names = [inert(row.name) for row in rows]
     scopes = [len(_scope(row, name)) for row, name in zip(rows, names, strict=True)]
+    totals = ledger.totals
     label = "Total so far" if ledger.failed else "Total"
     columns = [
         Column("name", "Layer", [*names, label], right=False, dimmed=[*scopes, 0]),
@@ -84,12 +91,12 @@ def _columns(ledger: Ledger, rows: tuple[Row, ...], sizes: Sizes) -> list[Column
     ]
     for what, title in zip(COUNTS, ("Weights", "Biases", "Parameters", "MACs"), strict=True):
         cells = [common.count(row, what) for row in rows]
-        columns.append(Column(what, title, [*cells, common.total(ledger, what)]))
+        columns.append(Column(what, title, [*cells, common.total(totals, what)]))
     if any(row.receptive_field is not None for row in rows if row.op is not None):
         fields = [common.reach(row) for row in rows]
         columns.append(Column("reach", "Receptive field", [*fields, ""]))
-    for what, title in (("params", "Parameters"), ("macs", "MACs")):
-        columns += _share(ledger, rows, what, title)
+    for what, title in (("params", "% params"), ("macs", "% MACs")):
+        columns += _share(getattr(totals, what), [getattr(row, what) for row in rows], title)
     operations = [common.operation(row) for row in rows]
     columns.append(Column("operation", "Operation", [*operations, ""], right=False))
     return columns
@@ -100,30 +107,15 @@ def _scope(row: Row, name: str) -> str:
     return scope if row.scope and name.startswith(scope) and name != scope else ""
 
 
-def _share(ledger: Ledger, rows: tuple[Row, ...], what: str, title: str) -> list[Column]:
-    """A bar and a percentage of the total; nothing where the total is not a number."""
-    whole: Any = getattr(ledger.totals, what)
-    counts: list[Any] = [getattr(row, what) for row in rows]
-    if (
-        type(whole) is not int
-        or whole == 0
-        or any(type(c) not in (int, type(None)) for c in counts)
-    ):
+def _share(whole: Any, counts: list[Any], title: str) -> list[Column]:
+    """What share of the total each row has; nothing where a count is a formula."""
+    if not whole or any(type(c) not in (int, NoneType) for c in (whole, *counts)):
         return []
-    most = max((c for c in counts if c), default=1)
-    bars = [bar(c or 0, most) for c in counts]
+    most = max(c or 0 for c in counts)
+    # The longest bar is the largest row, not the total: in a deep network every share is small.
+    bars = [-(-(c or 0) * BAR * 8 // most) for c in counts]
     shares = [percent(c, whole) for c in counts]
-    return [
-        Column(f"{what} bar", "", [*bars, ""], right=False),
-        Column(f"{what} share", f"% {title}", [*shares, ""]),
-    ]
-
-
-def bar(value: int, most: int) -> str:
-    """A bar as long as `value` is large; `most` is `BAR` cells long."""
-    eighths = -(-value * BAR * 8 // most)
-    full, rest = divmod(eighths, 8)
-    return "█" * full + (" ▏▎▍▌▋▊▉"[rest] if rest else "")
+    return [Column(title, title, [*shares, "100"], bars=[*bars, 0])]
 
 
 def percent(value: int | None, whole: int) -> str:
@@ -142,46 +134,48 @@ def percent(value: int | None, whole: int) -> str:
 def _fit(columns: list[Column], width: int, rows: tuple[Row, ...]) -> list[str]:
     """Makes the table as narrow as the terminal; says what is shown elsewhere or not at all."""
     below: list[str] = []
-    gone: list[str] = []
     steps: list[Callable[[int], None]] = [
         lambda _: below.extend(_formulas_apart(columns, rows)),
-        lambda over: _shorten(columns, "operation", LEAST_OPERATION, over, _cut_end),
-        *(_without(columns, gone, key) for key in _UNIMPORTANT),
+        lambda over: _shorten(columns, "operation", LEAST_OPERATION, over, cut_end),
+        _without(columns, "operation"),
+        lambda _: _bars_off(columns, "% MACs"),
+        lambda _: _bars_off(columns, "% params"),
+        *(_without(columns, key) for key in ("% MACs", "% params", "reach")),
         lambda over: _shorten(columns, "name", LEAST_NAME, over, cut_middle),
-        *(_without(columns, gone, key) for key in _MORE_IMPORTANT),
+        *(_without(columns, key) for key in ("macs", "biases", "weights", "size")),
         lambda over: _shorten(columns, "name", 1, over, cut_middle),
     ]
+    titles = [column.title for column in columns]
     for step in steps:
         over = sum(c.width for c in columns) + len(GAP) * (len(columns) - 1) - width
         if over <= 0:
             break
         step(over)
+    gone = [title for title in titles if title not in [column.title for column in columns]]
     if gone:
         below.append(f"not shown in {width} columns: {', '.join(gone)}")
     return below
 
 
-_UNIMPORTANT = ("operation", "macs bar", "params bar", "macs share", "params share", "reach")
-_MORE_IMPORTANT = ("macs", "biases", "weights", "size")
-
-
-def _without(columns: list[Column], gone: list[str], key: str) -> Callable[[int], None]:
+def _without(columns: list[Column], key: str) -> Callable[[int], None]:
     def step(over: int) -> None:
-        for column in [c for c in columns if c.key == key]:
-            columns.remove(column)
-            if column.title:
-                gone.append(column.title)
+        columns[:] = [column for column in columns if column.key != key]
 
     return step
+
+
+def _bars_off(columns: list[Column], key: str) -> None:
+    for column in columns:
+        if column.key == key:
+            column.bars = []
 
 
 def _shorten(
     columns: list[Column], key: str, least: int, over: int, cut: Callable[[str, int], str]
 ) -> None:
     for column in columns:
-        to = max(least, column.width - over)
-        if column.key == key and (key == "name" or to == column.width - over):
-            column.cells = [cut(cell, to) for cell in column.cells]
+        if column.key == key:
+            column.cells = [cut(cell, max(least, column.width - over)) for cell in column.cells]
 
 
 def _formulas_apart(columns: list[Column], rows: tuple[Row, ...]) -> list[str]:
@@ -213,12 +207,13 @@ def cut_middle(text: str, width: int) -> str:
     return f"{head}…{tail}"
 
 
-def _cut_end(text: str, width: int) -> str:
+def cut_end(text: str, width: int) -> str:
+    """The beginning of a text, up to the end of a word, with ``…`` behind."""
     if wide(text) <= width:
         return text
     while wide(text) >= width:
         text = text[:-1]
-    return f"{text.rstrip(' ,:')}…"
+    return f"{text.rpartition(' ')[0].rstrip(' ,:→') or text}…"
 
 
 def _wrap(pieces: Iterable[str], width: int | None) -> list[str]:
@@ -239,7 +234,7 @@ def _draw(columns: list[Column], pen: Pen) -> list[str]:
     widths = [column.width for column in columns]
     across = sum(widths) + len(GAP) * (len(columns) - 1)
     heavy, light = pen("━" * across, DIM), pen("─" * across, DIM)
-    titles = [pad(c.title, w, c.right) for c, w in zip(columns, widths, strict=True)]
+    titles = [pad(c.title, w, c.right and not c.bars) for c, w in zip(columns, widths, strict=True)]
     lines = [heavy, pen(GAP.join(titles), BOLD), light]
     last = len(columns[0].cells) - 1
     for i in range(last + 1):
@@ -252,19 +247,29 @@ def _draw(columns: list[Column], pen: Pen) -> list[str]:
 
 def _cell(column: Column, i: int, width: int, pen: Pen, total: bool) -> str:
     text = column.cells[i]
+    if column.bars:
+        digits = pad(text, column.digits, column.right)
+        drawn = pen(digits, _style(column, text, total)) + " " + pen(bar(column.bars[i]), ACCENT)
+        return drawn + " " * (width - column.digits - 1 - len(bar(column.bars[i])))
     padded = pad(text, width, column.right)
-    if total:
-        return pen(padded, BOLD)
-    if column.key.endswith("bar"):
-        return pen(padded, ACCENT)
-    if column.key == "operation" or text in ("0", "–"):
-        return pen(padded, DIM)
-    if column.right and text[:1] in "=?≥":
-        return pen(padded, WARN) if text else padded
     at = column.dimmed[i] if column.dimmed else 0
-    if at and text == padded.rstrip() and "…" not in text:
+    if at and "…" not in text:
         return pen(padded[:at], DIM) + padded[at:]
-    return padded
+    return pen(padded, _style(column, text, total))
+
+
+def _style(column: Column, text: str, total: bool) -> str:
+    if total:
+        return BOLD
+    if column.key == "operation" or text in ("0", "–"):
+        return DIM
+    return WARN if column.right and text[:1] in ("=", "?", "≥") else ""
+
+
+def bar(eighths: int) -> str:
+    """A bar of so many eighths of a cell."""
+    full, rest = divmod(eighths, 8)
+    return "█" * full + " ▏▎▍▌▋▊▉"[rest].strip()
 
 
 class Pen:
@@ -275,7 +280,8 @@ class Pen:
 
     def __call__(self, text: str, style: str) -> str:
         """`text` in a style; blank text needs none."""
-        return f"\x1b[{style}m{text}\x1b[0m" if self.color and text.strip() else text
+        visible = self.color and style and text.strip()
+        return f"\x1b[{style}m{text}\x1b[0m" if visible else text
 
 
 def pad(text: str, width: int, right: bool) -> str:

@@ -23,6 +23,7 @@ from netledger.readers.common import Source
 READERS: tuple[str, ...] = (
     "safetensors",
     "caffe",
+    "cuda_convnet",
     "spec",
 )
 """The modules of this package that read files, in the order in which they are asked."""

@@ -1,0 +1,106 @@
+"""cuda-convnet: AlexNet as its author's programs read it, and every kind of layer."""
+
+from __future__ import annotations
+
+import pytest
+
+import netledger
+from netledger.errors import NetledgerError
+
+HEAD = "[data]\ntype=data\ndataIdx=0\n\n[labels]\ntype=data\ndataIdx=1\n\n"
+TAIL = "[probs]\ntype=softmax\ninputs={0}\n\n[logprob]\ntype=cost.logreg\ninputs=labels,probs\n"
+
+
+def section(name, kind, **values):
+    return "\n".join([f"[{name}]", f"type={kind}", *(f"{k}={v}" for k, v in values.items()), "\n"])
+
+
+def conv(name, inputs, channels, filters, size, **more):
+    more = {"padding": 0, "stride": 1, "sharedBiases": 1, "partialSum": 1, "initW": 0.01} | more
+    shape = {"channels": channels, "filters": filters, "filterSize": size}
+    return section(name, "conv", inputs=inputs, **shape, **more)
+
+
+def norm_and_pool(i, inputs, channels):
+    """Response normalisation, then 3×3 pooling at every second position."""
+    text = section(f"rnorm{i}", "cmrnorm", inputs=inputs, channels=channels, size=5)
+    return text + pool(f"pool{i}", f"rnorm{i}", channels)
+
+
+def pool(name, inputs, channels):
+    values = {"pool": "max", "start": 0, "sizeX": 3, "stride": 2, "outputsX": 0}
+    return section(name, "pool", inputs=inputs, channels=channels, **values)
+
+
+def fc(name, inputs, outputs, **more):
+    return section(name, "fc", inputs=inputs, outputs=outputs, initW=0.01, **more)
+
+
+def alexnet(filters, groups):
+    """Krizhevsky et al. (2012). `filters` are kernels of a group; `groups` of the five layers."""
+    (a, b, c, d, e), (_, g2, _, g4, g5) = filters, groups
+    made = [f * g for f, g in zip(filters, groups, strict=True)]
+    relu = {"neuron": "relu"}
+    text = HEAD + conv("conv1", "data", 3, a, 11, stride=4, **relu)
+    text += norm_and_pool(1, "conv1", made[0])
+    text += conv("conv2", "pool1", made[0], b, 5, padding=2, groups=g2, initB=1, **relu)
+    text += norm_and_pool(2, "conv2", made[1])
+    text += conv("conv3", "pool2", made[1], c, 3, padding=1, **relu)
+    text += conv("conv4", "conv3", made[2], d, 3, padding=1, groups=g4, **relu)
+    text += conv("conv5", "conv4", made[3], e, 3, padding=1, groups=g5, **relu)
+    text += pool("pool5", "conv5", made[4]) + fc("fc4096a", "pool5", 4096, **relu)
+    text += section("dropout1", "dropout2", inputs="fc4096a", keep=0.5)
+    text += fc("fc4096b", "dropout1", 4096, **relu)
+    text += section("dropout2", "dropout2", inputs="fc4096b", keep=0.5)
+    return text + fc("fc1000", "dropout2", 1000) + TAIL.format("fc1000")
+
+
+PAPER = alexnet((96, 128, 384, 192, 128), (1, 2, 1, 2, 2))
+HALF = alexnet((48, 128, 192, 192, 256), (1, 1, 1, 1, 1))
+ONE_TOWER = alexnet((64, 192, 384, 256, 256), (1, 1, 1, 1, 1))
+
+
+@pytest.fixture
+def book(tmp_path):
+    """The ledger of a layer file."""
+
+    def make(text, inputs="3x224x224"):
+        path = tmp_path / "layers.cfg"
+        path.write_text(text)
+        return netledger.ledger(str(path), inputs)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("text", "params", "macs", "neurons"),
+    [
+        (PAPER, 60_965_224, 724_406_816, 659_272),
+        (HALF, 59_798_312, 391_514_384, 355_864),
+        (ONE_TOWER, 61_100_840, 714_188_480, 494_184),
+    ],
+)
+def test_alexnet(book, text, params, macs, neurons):
+    totals = book(text).totals
+    assert (totals.params, totals.macs, totals.neurons) == (params, macs, neurons)
+    assert totals.complete
+
+
+def test_convolutions_round_up(book):
+    ledger = book(PAPER)
+    sizes = {row.name: row.outputs[0].shape[1:] for row in ledger.ops}
+    assert sizes["conv1"] == (96, 55, 55)  # 1 + ⌈(224 − 11)/4⌉
+    assert sizes["pool1"] == (96, 27, 27)
+    assert sizes["pool5"] == (256, 6, 6)
+
+
+def test_the_size_of_images_is_a_symbol_until_it_is_given(book):
+    ledger = book(PAPER, None)
+    assert str(ledger.graph.inputs["data"]) == "float32[N, 3, S, S]"
+    assert ledger.totals.params.python() != "60965224"
+    assert ledger.row("conv5").params == 442_624
+
+
+def test_the_size_of_images_may_be_in_the_file(book):
+    text = PAPER.replace("dataIdx=0", f"dataIdx=0\nstart=0\nend={3 * 224 * 224}")
+    assert book(text, None).totals.params == 60_965_224

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from netledger.formula import Formula, ceil_div
+from netledger.formula import Formula, ceil_div, formula
+from netledger.formula.simplify import add_up as add_up_formulas
 from netledger.formula.simplify import simplify
 from netledger.graph import BIAS, BUFFER, DTYPE_BITS, WEIGHT, Shape, TensorType
 

@@ -1,4 +1,4 @@
-r"""A ledger as a LaTeX table: needs ``\usepackage{booktabs}``, and nothing else."""
+r"""A ledger as a LaTeX table; it needs the packages amsmath and booktabs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def write(ledger: Ledger, view: View) -> str:
     label = re.sub("[^a-z0-9]+", "-", common.inert(ledger.graph.name).lower()).strip("-")
     return "\n".join(
         [
-            r"% needs \usepackage{booktabs}",
+            r"% needs \usepackage{amsmath,booktabs}",
             r"\begin{table}",
             r"  \centering",
             rf"  \caption{{{latex_escape(caption)}}}",
@@ -41,7 +41,7 @@ def write(ledger: Ledger, view: View) -> str:
             _line(["Total", "", *sums]),
             r"    \bottomrule",
             r"  \end{tabular}",
-            r"",
+            "",
             r"  \medskip\footnotesize\raggedright",
             *(f"  {latex_escape(line)}\\par" for line in below),
             r"\end{table}",
@@ -62,7 +62,8 @@ def _row(row: Row, sizes: Sizes) -> list[str]:
 def _size(axes: Shape, sizes: Sizes) -> str:
     if sizes.layout == SOURCE:
         return f"$[{', '.join(_dim(d, alone=True) for d in axes)}]$"
-    return f"${r' \times '.join(_dim(d, alone=len(axes) == 1) for d in axes)}$"
+    factors = r" \times ".join(_dim(d, alone=len(axes) == 1) for d in axes)
+    return f"${factors}$"
 
 
 def _dim(d: Dim, alone: bool) -> str:

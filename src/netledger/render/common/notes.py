@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netledger.formula import Formula
-from netledger.ledger import Ledger
+from netledger.ledger import Ledger, Totals
 from netledger.render.common.numbers import COUNTS, at_least, is_zero, number, total
 from netledger.render.common.sizes import Sizes
 from netledger.render.common.text import LONGEST_TEXT, inert
@@ -48,14 +48,16 @@ def summary(ledger: Ledger) -> list[list[str]]:
         pieces,
         [
             f"{told['macs']} MACs (multiply-accumulates, biases not counted)",
-            f"{_elements(t.neurons, t.unknown)} neurons (outputs of layers with weights)",
-            f"{_elements(t.activations, t.unknown)} activations (outputs of all operations)",
+            f"{_told(t, 'neurons')} neurons (outputs of layers with weights)",
+            f"{_told(t, 'activations')} activations (outputs of all operations)",
         ],
     ]
 
 
-def _elements(value: Any, unknown: frozenset[str]) -> str:
-    return at_least(value) if "activations" in unknown else number(value)
+def _told(t: Totals, what: str) -> str:
+    causes = {"activations", "params"} if what == "neurons" else {what}
+    value = getattr(t, what)
+    return number(value) if t.unknown.isdisjoint(causes) else at_least(value)
 
 
 def _bytes(value: Any) -> str:

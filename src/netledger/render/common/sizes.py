@@ -49,7 +49,9 @@ class Sizes:
     def _axes(self, value: str, shape: Shape) -> Shape:
         if self.layout == SOURCE:
             return shape
-        batched = value in self._fed and shape and shape[0] in self._batches
+        batched = shape and shape[0] in self._batches
+        # A stored tensor may happen to have as many rows as the batch; a symbol is no accident.
+        batched = batched and (value in self._fed or isinstance(shape[0], Formula))
         body = shape[1:] if batched else shape
         if len(body) <= 1:
             features = body or (1,)

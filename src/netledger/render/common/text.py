@@ -62,10 +62,11 @@ _LATEX = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
+    '"': r"\char34{}",
     "`": r"\textasciigrave{}",
     "'": r"\textquotesingle{}",
     "-": "{-}",  # no dashes out of hyphens
+    **{c: "{" + c + "}" for c in "[]*"},  # at the start of a cell, a line break before it would take them
     "·": r"\textperiodcentered{}",
     "…": r"\ldots{}",
     "×": r"$\times$",

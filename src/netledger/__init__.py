@@ -7,6 +7,9 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from os import PathLike
 from typing import Any
 
@@ -34,4 +37,17 @@ def ledger(
     Raises:
         NetledgerError: If the source cannot be read or a layer does not fit; says where and why.
     """
-    return infer(read(source, inputs), batch=batch)
+    with _no_garbage():
+        return infer(read(source, inputs), batch=batch)
+
+
+@contextmanager
+def _no_garbage() -> Iterator[None]:
+    """Pauses the search for cycles: a ledger has none, and looking for them takes half the time."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()

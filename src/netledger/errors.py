@@ -125,3 +125,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     if not close:
         return ""
     return "did you mean " + " or ".join(repr(folded[c]) for c in close) + "?"
+
+
+def quoted(text: str, most: int = 200) -> str:
+    """A name out of a file, made harmless: in quotes, control characters escaped, cut if long."""
+    return repr(text if len(text) <= most else text[:most] + "…")

@@ -16,6 +16,7 @@ from netledger.formula.simplify import simplify
 from netledger.graph import Graph, Node, Parameter, Shape, TensorType
 from netledger.ledger import Finding, Ledger, Row, Stored, sums
 from netledger.ops.base import ALL, Op, size
+from netledger.ops.fields import LARGEST
 
 Reach = tuple[tuple[Any, Any], ...] | str | None
 """Along each spatial axis (how far one position sees, distance between positions), in the input."""
@@ -57,9 +58,7 @@ class _Book:
         self.counted: dict[str, Shape] = {}
         """Each value's shape for the batch that is counted."""
         self.reach: dict[str, Reach] = {}
-        self.owner = {
-            f"{node}/{name}": "/".join(group[0]) for group in graph.ties for node, name in group[1:]
-        }
+        self.owner = {member: "/".join(group[0]) for group in graph.ties for member in group[1:]}
         for name, declared in graph.inputs.items():
             self._open(name, declared)
 
@@ -170,7 +169,7 @@ class _Book:
                     p.dtype or computes_in,
                     p.trainable and node.trainable,
                     simplify(size(p)),
-                    self.owner.get(f"{node.name}/{p.name}") if self.owner else None,
+                    self.owner.get((node.name, p.name)) if self.owner else None,
                     p.nbytes,
                 )
                 for p in derived
@@ -268,10 +267,15 @@ def _too_few(node: Node, made: int) -> ShapeError:
 
 
 def check_sizes(shapes: tuple[Shape, ...]) -> None:
-    """Refuses an output with an axis of size 0 or less."""
+    """Refuses an output with an axis of size 0 or less, or of 2^63 or more."""
     for shape in shapes:
         for d in shape:
-            if type(d) is int and d < 1:
+            if type(d) is int and not 1 <= d <= LARGEST:
+                if d > 1:
+                    raise ShapeError(
+                        "the output would have an axis of 2^63 or more numbers",
+                        hint="no tensor library can hold it",
+                    )
                 raise ShapeError(
                     f"the output would have the size {'×'.join(map(str, shape[1:]))}",
                     hint="the map has become too small: use less stride, more padding, "

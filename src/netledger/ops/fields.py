@@ -80,7 +80,14 @@ class Rule:
 
 
 def _frozen(value: Any) -> Any:
-    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
+    """`value` with tuples for lists; made anew only where there is a list in it."""
+    if type(value) is list:
+        return tuple(map(_frozen, value))
+    if type(value) is tuple:
+        for item in value:
+            if type(item) is list or (type(item) is tuple and _frozen(item) is not item):
+                return tuple(map(_frozen, value))
+    return value
 
 
 def _integer(rule: Rule, value: Any) -> bool:

@@ -71,6 +71,7 @@ class Inventory(Op):
     arity = (0, 0)
     silent = True
     tensors: Any = tensors("what is stored: name, role, shape, dtype, bytes")
+    reason: str = text("why the number of parameters is not known; empty: it is", default="")
 
     @property
     def kind(self) -> str:
@@ -92,7 +93,8 @@ class Inventory(Op):
         return None
 
     def unknown(self) -> Mapping[str, str]:
-        return {"macs": NO_GRAPH, "activations": NO_GRAPH}
+        known = {"macs": NO_GRAPH, "activations": NO_GRAPH}
+        return {"params": self.reason, **known} if self.reason else known
 
     def describe(self, *inputs: Shape) -> str:
         return f"{len(self.tensors)} stored tensors"

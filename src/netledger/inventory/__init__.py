@@ -1,0 +1,183 @@
+"""A list of stored tensors → a graph without edges, for files that hold no graph.
+
+A node for each module path, in the order of the file; roles are recognised by name and rank;
+what is one and the same storage is tied.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Iterable
+from typing import NamedTuple
+
+from netledger.errors import SpecError, quoted
+from netledger.graph import BIAS, BUFFER, WEIGHT, Graph, Node
+from netledger.ops.fields import LARGEST
+from netledger.ops.opaque import NO_GRAPH, Inventory
+
+MOST_TENSORS = 200_000
+MOST_AXES = 16
+
+
+class StoredTensor(NamedTuple):
+    """A tensor that a file holds.
+
+    Attributes:
+        name: Its whole name, ``layer1.0.conv1.weight``.
+        shape: Its logical dimensions.
+        dtype: As NumPy names it.
+        nbytes: Bytes that it takes in the file, if that is not size × dtype.
+        role: ``weight``, ``bias`` or ``buffer``; empty to be recognised.
+        storage: What it is kept in; tensors with equal ones are one and the same. None: its own.
+        unknown: Why its logical size is not known; empty if it is.
+        kind: How it is packed, for people: ``GPTQ, 4 bits``; empty if it is not.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    nbytes: int | None = None
+    role: str = ""
+    storage: Hashable = None
+    unknown: str = ""
+    kind: str = ""
+
+    @property
+    def module(self) -> str:
+        """The path of the module that it belongs to, ``layer1.0.conv1``; empty for the whole."""
+        return self.name.rpartition(".")[0]
+
+    @property
+    def leaf(self) -> str:
+        """Its name within its module, ``weight``."""
+        return self.name.rpartition(".")[2]
+
+
+def check_shape(shape: object, name: str) -> tuple[int, ...]:
+    """The dimensions of a stored tensor, if they are such.
+
+    Raises:
+        SpecError: If they are no list of integers from 0 to 2⁶³ − 1, are too many, or multiply to
+            more than that.
+    """
+    if not isinstance(shape, list | tuple) or not all(type(d) is int for d in shape):
+        raise SpecError(f"the shape of {quoted(name)} is no list of integers")
+    if len(shape) > MOST_AXES:
+        raise SpecError(f"{quoted(name)} has {len(shape)} axes; at most {MOST_AXES} are read")
+    count = 1
+    for d in shape:
+        count *= d
+        if not 0 <= d <= LARGEST or count > LARGEST:
+            raise SpecError(
+                f"{quoted(name)} has an impossible shape",
+                hint="dimensions run from 0 to 2^63 - 1, and so does their product",
+            )
+    return tuple(shape)
+
+
+def check_count(count: int) -> None:
+    """Refuses files with no tensors, or too many.
+
+    Raises:
+        SpecError: In both cases.
+    """
+    if not count:
+        raise SpecError("there are no tensors in this file")
+    if count > MOST_TENSORS:
+        raise SpecError(f"{count:,} tensors; at most {MOST_TENSORS:,} are read")
+
+
+def natural(tensors: Iterable[StoredTensor]) -> list[StoredTensor]:
+    """By name, with numbers in the order of numbers: ``layers.2`` before ``layers.10``."""
+    return sorted(tensors, key=lambda t: _pieces(t.name))
+
+
+def _pieces(name: str) -> list[tuple[int, str]]:
+    """The parts of a path; a number sorts by its length first."""
+    return [(len(p) if p.isdecimal() else 0, p) for p in name.split(".")]
+
+
+def inventory(
+    tensors: Iterable[StoredTensor], name: str, *, about: str, source: str, reader: str
+) -> Graph:
+    """The graph of a file that holds tensors only.
+
+    Args:
+        tensors: What it holds; in the order in which it is to be listed.
+        name: What the network is called.
+        about: What is known about it, in a few words; the title says besides that there is no
+            graph.
+        source: The file's path.
+        reader: What read it.
+
+    Raises:
+        SpecError: If there is nothing in it, or too much.
+    """
+    modules: dict[str, list[StoredTensor]] = {}
+    count = 0
+    for tensor in tensors:
+        modules.setdefault(tensor.module, []).append(tensor)
+        count += 1
+    check_count(count)
+    top = "(top)"
+    while top in modules:
+        top = f"({top})"
+    nodes = tuple(
+        Node(path or top, _listed(members), scope=path, source="")
+        for path, members in modules.items()
+    )
+    title = f"{about}; {NO_GRAPH}" if about else NO_GRAPH
+    ties = _ties(modules, top)
+    return Graph(name, {}, nodes, (), ties, title=title, source=source, reader=reader)
+
+
+def _listed(members: list[StoredTensor]) -> Inventory:
+    rows = tuple((t.leaf, t.role or role(t), t.shape, t.dtype, t.nbytes) for t in members)
+    reasons = dict.fromkeys(t.unknown for t in members if t.unknown)
+    return Inventory(rows, reason="; ".join(reasons))
+
+
+def _ties(
+    modules: dict[str, list[StoredTensor]], top: str
+) -> tuple[tuple[tuple[str, str], ...], ...]:
+    groups: dict[Hashable, list[tuple[str, str]]] = {}
+    for path, members in modules.items():
+        for tensor in members:
+            if tensor.storage is not None:
+                groups.setdefault(tensor.storage, []).append((path or top, tensor.leaf))
+    return tuple(tuple(group) for group in groups.values() if len(group) > 1)
+
+
+_BUFFERS = frozenset(
+    (
+        *("running_mean", "running_var", "moving_mean", "moving_variance", "num_batches_tracked"),
+        *("inv_freq", "original_inv_freq", "rotary_emb", "cos_cached", "sin_cached", "freqs_cis"),
+        *("position_ids", "token_type_ids", "masked_bias", "causal_mask", "attn_mask", "mask"),
+        *("relative_position_index", "relative_coords_table", "e_score_correction_bias"),
+        *("rope_freqs", "freqs", "scales", "absmax", "zero_point", "g_idx", "total_ops"),
+    )
+)
+_BUFFER_ENDS = re.compile(r"_buffer$|_(scale|scale_inv|scales|zero_point|absmax|g_idx)$")
+_BIASES = re.compile(r"(^|_)(bias|beta)$|^bias_|^b$|^b_[a-z]+$")
+_WHOLE = ("int", "uint", "bool")
+
+
+def role(tensor: StoredTensor) -> str:
+    """What a tensor is, by its name and rank.
+
+    >>> role(StoredTensor("bn1.running_var", (64,), "float32"))
+    'buffer'
+    >>> role(StoredTensor("rnn.bias_hh_l0", (64,), "float32"))
+    'bias'
+    >>> role(StoredTensor("attn.bias", (1, 1, 1024, 1024), "float32"))
+    'buffer'
+    """
+    leaf, shape = tensor.leaf, tensor.shape
+    if leaf in _BUFFERS or _BUFFER_ENDS.search(leaf):
+        return BUFFER
+    if _BIASES.search(leaf):
+        mask = len(shape) == 4 and shape[:2] == (1, 1) and shape[2] == shape[3] > 1
+        return BUFFER if mask or tensor.dtype.startswith(_WHOLE) else BIAS
+    if tensor.dtype.startswith(_WHOLE) and not tensor.kind and leaf != "weight":
+        return BUFFER  # whole numbers are not learned, unless something is packed in them
+    return WEIGHT

@@ -153,7 +153,8 @@ def _fit(columns: list[Column], width: int, rows: tuple[Row, ...]) -> list[str]:
         step(over)
     gone = [title for title in titles if title not in [column.title for column in columns]]
     if gone:
-        below.append(f"not shown in {width} columns: {', '.join(gone)}")
+        listed = [*(f"{title}," for title in gone[:-1]), gone[-1]]
+        below += _wrap([f"not shown in {width} columns:", *listed], width, " ")
     return below
 
 
@@ -216,10 +217,11 @@ def cut_end(text: str, width: int) -> str:
     return f"{text.rpartition(' ')[0].rstrip(' ,:→') or text}…"
 
 
-def _wrap(pieces: Iterable[str], width: int | None) -> list[str]:
+def _wrap(pieces: Iterable[str], width: int | None, between: str = " · ") -> list[str]:
+    """Pieces on as few lines as fit into the width; no piece is cut."""
     lines: list[str] = []
     for piece in pieces:
-        joined = f"{lines[-1]} · {piece}" if lines else piece
+        joined = f"{lines[-1]}{between}{piece}" if lines else piece
         if lines and width is not None and wide(joined) > width:
             lines.append(piece)
         else:

@@ -66,7 +66,7 @@ _LATEX = {
     "`": r"\textasciigrave{}",
     "'": r"\textquotesingle{}",
     "-": "{-}",  # no dashes out of hyphens
-    **{c: "{" + c + "}" for c in "[]*"},  # at the start of a cell, a line break before it would take them
+    **{c: "{" + c + "}" for c in "[]*"},  # a line break before it would take one as its argument
     "·": r"\textperiodcentered{}",
     "…": r"\ldots{}",
     "×": r"$\times$",

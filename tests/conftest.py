@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 import signal
 import sys
 import sysconfig
@@ -10,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -176,3 +179,150 @@ def _may_open(opened: str, mode: str | None) -> bool:
         return True
     folder = _watch["folder"]
     return folder is not None and real.startswith(folder + os.sep)
+
+
+@pytest.fixture(scope="session")
+def evaluate_text() -> Callable[[str, dict[str, int]], Fraction]:
+    """``evaluate_text(text, values)``: what a formula printed as text is worth."""
+    return lambda text, values: _Reader(_text_tokens(text), values).read()
+
+
+@pytest.fixture(scope="session")
+def evaluate_latex() -> Callable[[str, dict[str, int]], Fraction]:
+    """``evaluate_latex(text, values)``: what a formula printed as LaTeX is worth."""
+    return lambda text, values: _Reader(_latex_tokens(text), values).read()
+
+
+_SUPER = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
+_SUB = str.maketrans("₀₁₂₃₄₅₆₇₈₉₋₊", "0123456789-+")
+_TEXT = re.compile(
+    r"(?P<number>\d{1,3}(?:,\d{3})+(?!\d)|\d+)|(?P<power>[⁰¹²³⁴⁵⁶⁷⁸⁹]+)"
+    r"|(?P<word>mod|min|max)\b|(?P<name>[A-Za-z][A-Za-z0-9_]*[₀₁₂₃₄₅₆₇₈₉₋₊]*)|(?P<sign>\S)"
+)
+_LATEX = re.compile(
+    r"\\left|\\right|(?P<number>\d{1,3}(?:\{,\}\d{3})+|\d+)|\^\{(?P<power>\d+)\}"
+    r"|\\b?(?P<word>mod|min|max|frac)\b"
+    r"|(?P<name>(?:\\text\{[^{}]+\}|[A-Za-z])(?:_\{[^{}]+\})?)|(?P<sign>\\[a-z]+|\S)"
+)
+_SIGNS = {
+    "−": "-",
+    "×": "*",
+    r"\times": "*",
+    r"\lfloor": "⌊",
+    r"\rfloor": "⌋",
+    r"\lceil": "⌈",
+    r"\rceil": "⌉",
+}
+
+
+def _text_tokens(text: str) -> Iterator[tuple[str, Any]]:
+    for kind, token in _tokens(_TEXT, text):
+        if kind == "name":
+            stem = token.rstrip("₀₁₂₃₄₅₆₇₈₉₋₊")
+            yield "name", _same_name(stem, token[len(stem) :].translate(_SUB))
+        else:
+            yield kind, token
+
+
+def _latex_tokens(text: str) -> Iterator[tuple[str, Any]]:
+    for kind, token in _tokens(_LATEX, text):
+        if kind == "name":
+            base, _, index = token.partition("_{")
+            yield "name", _same_name(base.removeprefix(r"\text{").rstrip("}"), index.rstrip("}"))
+        else:
+            yield kind, token
+
+
+def _tokens(pattern: re.Pattern[str], text: str) -> Iterator[tuple[str, Any]]:
+    for match in pattern.finditer(text):
+        kind, token = match.lastgroup, match[match.lastgroup] if match.lastgroup else ""
+        if kind == "number":
+            yield kind, Fraction(re.sub(r"\D", "", token))
+        elif kind == "power":
+            yield kind, int(token.translate(_SUPER))
+        elif kind == "sign":
+            yield _SIGNS.get(token, token), token
+        elif kind is not None:
+            yield (token if kind == "word" else kind), token
+
+
+def _same_name(stem: str, index: str) -> tuple[str, str]:
+    """``P_s``, ``P_{s}`` and ``F₋₁``, ``F_{-1}`` as stem and index."""
+    base, _, more = stem.partition("_")
+    return base, more + index
+
+
+class _Reader:
+    """Reads printed mathematics from left to right, in exact fractions."""
+
+    def __init__(self, tokens: Iterator[tuple[str, Any]], values: dict[str, int]) -> None:
+        self.tokens = [*tokens, ("end", None)]
+        self.values = {}
+        for name, value in values.items():
+            stem = name.rstrip("₀₁₂₃₄₅₆₇₈₉₋₊")
+            self.values[_same_name(stem, name[len(stem) :].translate(_SUB))] = value
+
+    def read(self) -> Fraction:
+        result = self.sum()
+        self.take("end")
+        return result
+
+    @property
+    def next(self) -> str:
+        return self.tokens[0][0]
+
+    def take(self, kind: str) -> Any:
+        found, token = self.tokens.pop(0)
+        assert found == kind, f"{kind} expected, not {found} {token!r}"
+        return token
+
+    def sum(self) -> Fraction:
+        if self.next == "-":
+            self.take("-")
+            total = -self.product()
+        else:
+            total = self.product()
+        while self.next in ("+", "-", "mod"):
+            sign, _ = self.tokens.pop(0)
+            term = self.product()
+            total = total + term if sign == "+" else total - term if sign == "-" else total % term
+        return total
+
+    def product(self) -> Fraction:
+        result = self.factor()
+        while self.next not in ("+", "-", "mod", "end", ",", ")", "}", "⌋", "⌉"):
+            if self.next in ("*", "/"):
+                times, _ = self.tokens.pop(0)
+                factor = self.factor()
+                result = result * factor if times == "*" else result / factor
+            else:  # 2P
+                result *= self.factor()
+        return result
+
+    def factor(self) -> Fraction:
+        base = self.atom()
+        return base ** self.take("power") if self.next == "power" else base
+
+    def atom(self) -> Fraction:
+        kind, token = self.tokens.pop(0)
+        if kind == "number":
+            return token
+        if kind == "name":
+            return Fraction(self.values[token])
+        if kind == "(":
+            return self.until(")")
+        if kind in ("⌊", "⌈"):
+            inner = self.until("⌋" if kind == "⌊" else "⌉")
+            return Fraction(math.floor(inner) if kind == "⌊" else math.ceil(inner))
+        if kind == "frac":
+            return self.until("}", "{") / self.until("}", "{")
+        assert kind in ("min", "max"), f"unexpected {token!r}"
+        self.take("(")
+        return (min if kind == "min" else max)(self.until(","), self.until(")"))
+
+    def until(self, end: str, begin: str = "") -> Fraction:
+        if begin:
+            self.take(begin)
+        result = self.sum()
+        self.take(end)
+        return result

@@ -21,6 +21,7 @@ class Style:
     times: str
     tight_times: str
     group: str = "({})"
+    modulo: str = "mod"
 
     def show(self, f: Formula, numbers: bool = False) -> str:
         """`f` as written; with `numbers`, every symbol that has a value shows it."""
@@ -74,7 +75,10 @@ class Style:
     def _sum(self, f: Formula, numbers: bool) -> str:
         text = ""
         for sign, term in _terms(f):
-            piece = self.wrap(self._show(term, numbers, tight=True), PRODUCT)
+            # −⌊H/2⌋ is not ⌊(−H)/2⌋: what is divided keeps together behind a leading minus.
+            first_minus = not text and sign < 0 and term.head in ("//", "ceil")
+            level = POWER if first_minus else PRODUCT
+            piece = self.wrap(self._show(term, numbers, tight=True), level)
             if not text:
                 text = piece if sign > 0 else self.minus + piece
             else:
@@ -91,8 +95,10 @@ class Style:
             else:
                 parts.append(self.power(self.wrap(piece, ATOM), exponent))
         times = self.tight_times if tight else self.times
-        first = _factors(f)[0]
-        if tight and not numbers and first[0].head == NUMBER and first[1] == 1:
+        (first, exponent), *rest = _factors(f)
+        # 2P, but 2×3×P: two numbers side by side would be another number.
+        leads = first.head == NUMBER and exponent == 1 and rest and rest[0][0].head != NUMBER
+        if tight and not numbers and leads:
             return self.coefficient(parts[0], times.join(parts[1:]))
         return times.join(parts)
 
@@ -101,7 +107,7 @@ class Style:
         if f.head in ("min", "max"):
             return self.call(f.head, a[0], b[0]), ATOM
         if f.head == "%":
-            return f"{self.wrap(a, POWER)} mod {self.wrap(b, POWER)}", SUM
+            return f"{self.wrap(a, POWER)} {self.modulo} {self.wrap(b, POWER)}", SUM
         if is_exact(f):
             return self.quotient(*self._over(a, b))
         return self.rounded(*self._over(a, b), up=f.head == "ceil")
@@ -150,16 +156,16 @@ class _Python(Style):
     def coefficient(self, number: str, rest: str) -> str:
         return f"{number}*{rest}"
 
-    def _other(self, f: Formula, numbers: bool) -> tuple[str, int]:
-        if f.head == "%":
-            a, b = (self.wrap(self._show(arg, numbers, tight=True), POWER) for arg in f.args)
-            return f"{a} % {b}", SUM
-        return super()._other(f, numbers)
-
 
 TEXT = Style(minus="−", times=" × ", tight_times="×")
-LATEX = _Latex(minus="-", times=r" \times ", tight_times=r" \times ", group=r"\left({}\right)")
-PYTHON = _Python(minus="-", times="*", tight_times="*")
+LATEX = _Latex(
+    minus="-",
+    times=r" \times ",
+    tight_times=r" \times ",
+    group=r"\left({}\right)",
+    modulo=r"\bmod",
+)
+PYTHON = _Python(minus="-", times="*", tight_times="*", modulo="%")
 
 
 def latex_symbol(name: str) -> str:

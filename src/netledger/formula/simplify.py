@@ -83,7 +83,7 @@ def simplify(x: Dim) -> Dim:
         return x
     if x.head == "*":
         number, rest = _split(x)
-        product: Dim = number * prod(rest)
+        product: Dim = number * prod(rest) if number else 0
         return product
     return _write(_read(x))
 
@@ -153,7 +153,9 @@ def _read(f: Formula) -> _Poly:
     if f.head == "//":
         return _floor_div(a, b)
     if f.head == "ceil":
-        return _floor_div(a.plus(b).plus(_constant(-1)), b)
+        if (b.constant or 0) > 0:
+            return _floor_div(a.plus(b).plus(_constant(-1)), b)
+        return _constant(0).plus(_floor_div(_constant(0).plus(a, -1), b), -1)
     if f.head in ("min", "max"):
         if _at_most(a, b):
             return a if f.head == "min" else b
@@ -161,8 +163,12 @@ def _read(f: Formula) -> _Poly:
             return b if f.head == "min" else a
     left, right = formula(_write(a)), formula(_write(b))
     if f.head == "%":
-        return _atom(left % right)
-    return _atom(minimum(left, right) if f.head == "min" else maximum(left, right))
+        return _known_or_atom(left % right)
+    return _known_or_atom(minimum(left, right) if f.head == "min" else maximum(left, right))
+
+
+def _known_or_atom(f: Formula) -> _Poly:
+    return _atom(f) if f.value is None else _constant(f.value)
 
 
 def _at_most(a: _Poly, b: _Poly) -> bool:
@@ -182,7 +188,7 @@ def _floor_div(a: _Poly, b: _Poly) -> _Poly:
         return exact
     d = b.constant
     if d is None or d <= 0:
-        return _atom(formula(_write(a)) // formula(_write(b)))
+        return _known_or_atom(formula(_write(a)) // formula(_write(b)))
     whole = _poly({k: v // d for k, v in a.terms.items() if k and v % d == 0}, a.atoms)
     rest = _poly({k: v for k, v in a.terms.items() if not k or v % d}, a.atoms)
     inner, d = _unnest(rest, d)
@@ -203,8 +209,8 @@ def _unnest(p: _Poly, d: int) -> tuple[_Poly, int]:
     for key, value in p.terms.items():
         if value == 1 and len(key) == 1:
             atom = p.atoms[key[0]]
-            if atom.head == "//" and atom.args[1].value:
-                e = atom.args[1].value
+            e = atom.args[1].value if atom.head == "//" else None
+            if e is not None and e > 0:
                 rest = _poly({k: v for k, v in p.terms.items() if k != key}, p.atoms)
                 return _unnest(_read(atom.args[0]).plus(rest, e), d * e)
     return p, d

@@ -165,14 +165,10 @@ class _Composer:
             raise self._refuse(f"more than {MOST_VALUES:,} values; no more are read", event)
         if depth > DEEPEST:
             raise self._refuse(f"values are nested deeper than {DEEPEST}", event)
-        if isinstance(event, yaml.AliasEvent):
-            raise self._refuse(
-                f"an alias (*{event.anchor[:40]}) is not allowed", event, "write the value out"
-            )
         if event.anchor is not None:
-            raise self._refuse(
-                f"an anchor (&{event.anchor[:40]}) is not allowed", event, "leave it out"
-            )
+            kind = "an alias (*" if isinstance(event, yaml.AliasEvent) else "an anchor (&"
+            fact = f"{kind}{event.anchor[:40]}) is not allowed"
+            raise self._refuse(fact, event, "write the value out where it is used")
         if event.tag is not None:
             tag = _short(event.tag.replace("tag:yaml.org,2002:", "!!"))
             raise self._refuse(f"a tag ({tag}) is not allowed", event, "leave it out")
@@ -188,7 +184,7 @@ class _Composer:
         if _INTEGER.fullmatch(text):
             return self._integer(text, event)
         if infinite := _INFINITE.fullmatch(text):
-            return float(infinite[1] + "inf" if infinite[2] else "nan")
+            return float(f"{infinite[1]}inf" if infinite[2] else "nan")
         return self._float(text, event) if _FLOAT.fullmatch(text) else text
 
     def _integer(self, text: str, event: Any) -> int:

@@ -224,12 +224,17 @@ class _Book:
             return before
         if len(window) != len(before):
             return None
-        return tuple(
+        reach = tuple(
             [
                 (far + (w.span - 1) * step, step * w.stride)
                 for (far, step), w in zip(before, window, strict=True)
             ]
         )
+        if self.check and any(far > LARGEST for far, _ in reach):
+            return ALL  # further than any input is wide
+        if self.check and not all(1 <= step * LARGEST <= LARGEST**2 for _, step in reach):
+            return None
+        return reach
 
 
 def _widest(reaches: list[Reach]) -> Reach:

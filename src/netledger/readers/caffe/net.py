@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from netledger.errors import GraphError, NetledgerError, SpecError, did_you_mean
 from netledger.formula import Dim
-from netledger.graph import BATCH, Graph, Node, Shape, TensorType
+from netledger.graph import BATCH, Graph, Node, Parameter, Shape, TensorType
 from netledger.ops import Add, Multiply, Op, Opaque, Reshape
+from netledger.ops.base import show_shape
 from netledger.ops.fields import LARGEST
 from netledger.readers.caffe.layer import DATA, Layer, shape_of_data, type_of
 from netledger.readers.caffe.layers import CHAINS
@@ -33,6 +34,8 @@ class Net:
         self.shapes: dict[str, Shape | None] = {}
         """The shape of each value; None after a layer that does not fit."""
         self.shared: dict[str, list[tuple[str, str]]] = {}
+        """Nodes and parameters that are one storage, by the name that they share it under."""
+        self.shared_shapes: dict[str, Shape] = {}
         self.batches: dict[str, int] = {}
 
     def graph(self) -> Graph:
@@ -70,13 +73,19 @@ class Net:
                 f"has {len(found):,} layers; at most {MOST_LAYERS:,} are read", where=self.where
             )
         state = self.message.message("state")
-        layers = [self._layer(m) for m in found if _included(m, state)]
+        layers = [self._layer(m) for m in found if self._included(m, state)]
         feeds = {blob for layer in layers if not layer.is_loss for blob in layer.bottoms}
         return [
             layer
             for layer in layers
             if not layer.is_loss or any(top in feeds for top in layer.tops)
         ]
+
+    def _included(self, message: Message, state: Message) -> bool:
+        try:
+            return _included(message, state)
+        except SpecError as error:
+            raise error.at(where=f"{self.where}:{message.line}") from None
 
     def _layer(self, message: Message) -> Layer:
         source = f"{self.where}:{message.line}"
@@ -245,12 +254,22 @@ class Net:
         known = tuple(shape for v in node.inputs if (shape := self.shapes[v]) is not None)
         if len(known) < len(node.inputs) or not self._outputs(node.op, node.inputs):
             return
-        own = [p.name for p in node.op.parameters(*known)]
+        own = list(node.op.parameters(*known))
         if layer.type == "LSTM":  # Caffe: input weights, bias, recurrent weights
             own = [own[0], own[2], own[1]]
         for shared, parameter in zip(names, own, strict=False):
             if shared:
-                self.shared.setdefault(shared, []).append((node.name, parameter))
+                self._tie(shared, node.name, parameter)
+
+    def _tie(self, shared: str, node: str, parameter: Parameter) -> None:
+        group = self.shared.setdefault(shared, [])
+        first = self.shared_shapes.setdefault(shared, parameter.shape)
+        if parameter.shape != first:
+            raise GraphError(
+                f"shares {shown(shared)} with {shown(group[0][0])}, where it is "
+                f"{show_shape(first)}; here it is {show_shape(parameter.shape)}"
+            )
+        group.append((node, parameter.name))
 
     def _value(self, blob: str) -> str:
         if blob in self.values:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from netledger.errors import SpecError
 
 DEEPEST = 64
-MOST_FIELDS = 500_000
+MOST_FIELDS = 200_000
 LONGEST_STRING = 10_000
 
 _TOKEN = re.compile(

@@ -36,9 +36,10 @@ $(STAMPS)/core: $(STAMPS)/venv pyproject.toml
 	@$(PIP) -e .
 	@touch $@
 
-$(STAMPS)/test: $(STAMPS)/core requirements/test.txt
+$(STAMPS)/test: $(STAMPS)/core requirements/test.txt requirements/no-deps.txt
 	@echo "set-up: test tools (the first time this fetches PyTorch, which takes a while)"
 	@$(PIP) -r requirements/test.txt
+	@$(PIP) --no-deps -r requirements/no-deps.txt
 	@touch $@
 
 $(STAMPS)/docs: $(STAMPS)/core requirements/docs.txt

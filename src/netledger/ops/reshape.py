@@ -245,7 +245,7 @@ class Slice(Op):
 class Split(Op):
     """An axis cut into parts, each an output of its own."""
 
-    sizes: Any = integers("sizes of the parts; a single number: size of each part")
+    sizes: Any = integers("sizes of the parts; a single number: size of each part", minimum=1)
     axis: int = integer("along which axis", default=-1, minimum=None)
 
     def parts(self, size: Any) -> tuple[Any, ...]:

@@ -117,7 +117,7 @@ NETWORKS: Mapping[str, Entry] = {
     ),
     "vgg16": Entry(
         2014,
-        "VGG's configuration D: 3×3 kernels only; FC-1 sees 7×7×512 and holds 103 of the 138 "
+        "VGG's configuration D: 3×3 kernels only; fc6 sees 7×7×512 and holds 103 of the 138 "
         "million",
         "vgg",
         "vgg16",

@@ -218,14 +218,16 @@ def cut_end(text: str, width: int) -> str:
 
 
 def _wrap(pieces: Iterable[str], width: int | None, between: str = " · ") -> list[str]:
-    """Pieces on as few lines as fit into the width; no piece is cut."""
+    """Pieces on as few lines as fit into the width; a piece that is longer breaks at blanks."""
     lines: list[str] = []
     for piece in pieces:
         joined = f"{lines[-1]}{between}{piece}" if lines else piece
-        if lines and width is not None and wide(joined) > width:
-            lines.append(piece)
-        else:
+        if width is None or wide(joined) <= width:
             lines[-1:] = [joined]
+        elif wide(piece) > width and between != " ":
+            lines += _wrap(piece.split(" "), width, " ")
+        else:
+            lines.append(piece)
     return lines
 
 

@@ -123,7 +123,7 @@ def test_latex_holds_only_our_commands(kind: str) -> None:
         *("bottomrule", "medskip", "footnotesize", "raggedright", "par", "times", "ge", "ldots"),
         *("textbackslash", "textasciitilde", "textasciicircum", "textless", "textgreater", "char"),
         *("textbar", "textasciigrave", "textquotesingle", "textperiodcentered", "rightarrow"),
-        *("text", "left", "right"),
+        *("text", "left", "right", "lfloor", "rfloor", "lceil", "rceil"),
     }
     assert text.count(r"\begin{") == text.count(r"\end{") == 2
     bare = re.sub(r"\\[\\{}%&#$_]", "", text)

@@ -22,6 +22,7 @@ from netledger.readers.common import Source
 
 READERS: tuple[str, ...] = (
     "safetensors",
+    "gguf",
     "caffe",
     "cuda_convnet",
     "spec",

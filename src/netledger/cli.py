@@ -35,7 +35,7 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except NetledgerError as error:
-            if error.partial is not None and len(error.partial.ops) > 1:
+            if error.partial is not None and any(row.op for row in error.partial.ops):
                 click.echo(_table(error.partial, stream=sys.stderr), err=True)
                 click.echo("", err=True)
             from netledger.render.common import LONGEST_TEXT, inert
@@ -73,7 +73,9 @@ def _complete_model(ctx: click.Context, param: click.Parameter, incomplete: str)
 
     from netledger.zoo import NETWORKS
 
-    known = [CompletionItem(n, help=e.story) for n, e in NETWORKS.items() if n.startswith(incomplete)]
+    known = [
+        CompletionItem(n, help=e.story) for n, e in NETWORKS.items() if n.startswith(incomplete)
+    ]
     return [*known, CompletionItem(incomplete, type="file")]
 
 

@@ -73,19 +73,18 @@ def _refuse_other_layout(own: Shape, given: Shape) -> None:
     """Refuses 3x224x224 for a network that takes 227x227x3, and the other way round."""
     if len(own) < 4 or not all(isinstance(d, int) for d in (*own[1:], *given[1:])):
         return
-    body = given[1:]
-    for channels, there, turned in (
-        (own[-1], body[0], (*body[1:], body[0])),
-        (own[1], body[-1], (body[-1], *body[:-1])),
-    ):
-        if channels == there and there in FEW and turned != body and min(body) == there:
-            if (own[-1] in FEW) == (body[-1] in FEW):
-                continue
-            got, right = ("x".join(map(str, shape)) for shape in (body, turned))
-            raise UsageError(
-                f"{got} is not in the network's axis order ({'x'.join(map(str, own[1:]))})",
-                hint=f"write {right}",
-            )
+    first, *_, last = body = given[1:]
+    if first == own[-1] in FEW and last not in FEW:
+        right = (*body[1:], first)
+    elif last == own[1] in FEW and first not in FEW:
+        right = (last, *body[:-1])
+    else:
+        return
+    written, wanted = ("x".join(map(str, shape)) for shape in (body, right))
+    raise UsageError(
+        f"{written} is not in the network's axis order ({'x'.join(map(str, own[1:]))})",
+        hint=f"write {wanted}",
+    )
 
 
 def parse_shape(text: str) -> tuple[Dim, ...]:
@@ -113,7 +112,9 @@ def _dim(part: Any, whole: str) -> Dim:
             raise UsageError(f"{whole!r} is not a shape: {part!r} is no size", hint=EXAMPLES)
         part = int(part)
     if isinstance(part, int):
-        if not 1 <= part <= LARGEST:
+        if part < 1:
             raise UsageError(f"{whole!r}: a size must be at least 1; got {part}", hint=EXAMPLES)
+        if part > LARGEST:
+            raise UsageError(f"{whole!r}: a size must be at most {LARGEST:,}; got {part:,}")
         return part
     raise UsageError(f"{whole!r} is not a shape: {part!r} is no size", hint=EXAMPLES)

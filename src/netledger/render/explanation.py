@@ -13,6 +13,9 @@ from netledger.render.common import Sizes, inert, latex_text, markdown_text
 
 Explanations = Sequence[Explanation]
 
+PROSE = 100
+"""Columns after which a list of meanings goes on in the next line."""
+
 
 def write(
     ledger: Ledger, explanations: Explanations, sums: Sequence[Sum] = (), format: str = "text"
@@ -34,19 +37,31 @@ def _title(e: Explanation) -> str:
 
 def _text_row(sizes: Sizes, e: Explanation) -> str:
     lines = [_title(e)]
-    width = max((len(d.quantity) for d in e.derivations), default=0)
+    width = max((len(d.quantity) for d in e.derivations), default=len("output"))
     for d in e.derivations:
         line = f"  {d.quantity:<{width}}  {d.text()}"
         lines.append(f"{line}   ({d.note})" if d.note else line)
     if e.row.outputs:
-        lines.append(f"  output {sizes.text(e.row)}")
+        lines.append(f"  {'output':<{width}}  {sizes.text(e.row)}")
     lines += [f"  {what} unknown: {inert(why)}" for what, why in e.row.unknown.items()]
     if e.row.folded:
         folded = ", ".join(f"{inert(r.name)} ({inert(r.kind)})" for r in e.row.folded)
-        lines.append(f"  then {folded}")
+        lines.append(f"  {'then':<{width}}  {folded}")
     if e.meanings:
-        lines.append("  where " + ", ".join(f"{s} {m}" for s, m in e.meanings.items()))
+        lines += _meanings(e, indent=width + 4)
     return "\n".join(lines)
+
+
+def _meanings(e: Explanation, indent: int) -> list[str]:
+    """``where I size of the input · K window``, wrapped between the entries."""
+    lines = [f"  {'where':<{indent - 4}}  "]
+    for entry in (f"{symbol} {meaning}" for symbol, meaning in e.meanings.items()):
+        if len(lines[-1]) + len(entry) > PROSE and len(lines[-1]) > indent:
+            lines[-1] = lines[-1].rstrip()
+            lines.append(" " * indent)
+        lines[-1] += f"{entry} · "
+    lines[-1] = lines[-1].removesuffix(" · ")
+    return [line.removesuffix(" ·") for line in lines]
 
 
 def _text_sum(s: Sum) -> str:

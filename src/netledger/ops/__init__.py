@@ -20,7 +20,7 @@ from netledger.ops.norm import (
     RMSNorm,
     Scale,
 )
-from netledger.ops.opaque import Inventory, Opaque, Tensor
+from netledger.ops.opaque import Constant, Inventory, Opaque, Tensor
 from netledger.ops.pointwise import (
     FUNCTIONS,
     GLU,
@@ -55,6 +55,7 @@ from netledger.ops.reshape import (
     Concat,
     Expand,
     Flatten,
+    Gather,
     Permute,
     Reduce,
     Reshape,
@@ -114,12 +115,14 @@ OPERATIONS: tuple[type[Op], ...] = (
     Concat,
     Stack,
     Slice,
+    Gather,
     Split,
     Pad,
     Resize,
     PixelShuffle,
     Reduce,
     Tensor,
+    Constant,
     Opaque,
     Inventory,
 )
@@ -168,6 +171,7 @@ __all__ = [
     "Cast",
     "Compare",
     "Concat",
+    "Constant",
     "Conv",
     "ConvTranspose",
     "DepthwiseConv",
@@ -177,6 +181,7 @@ __all__ = [
     "Embedding",
     "Expand",
     "Flatten",
+    "Gather",
     "GlobalAvgPool",
     "GlobalMaxPool",
     "GroupNorm",

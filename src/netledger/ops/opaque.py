@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from netledger.formula import symbol
 from netledger.graph import BUFFER, WEIGHT, Parameter, Shape
 from netledger.ops.base import Op, operation
 from netledger.ops.fields import choice, dims, shapes, tensors, text
@@ -33,6 +34,28 @@ class Tensor(Op):
 
 
 @operation
+class Constant(Op):
+    """Numbers that are neither input nor learned: positions 0 … T − 1, zeros, a mask."""
+
+    arity = (0, 0)
+    shape: Any = dims("its shape")
+    to: str = text("its dtype", default="float32")
+
+    def outputs(self, *inputs: Shape) -> tuple[Shape, ...]:
+        return (self.shape,)
+
+    def dtype(self, *inputs: str) -> str:
+        return self.to
+
+    def window(self, *inputs: Shape) -> None:
+        return None
+
+
+NO_SIZE = symbol("?")
+"""The only size in the shape of a tensor of which nothing is known, not even its axes."""
+
+
+@operation
 class Opaque(Op):
     """Something that no rule describes. Its outputs are taken as stated, its counts are unknown."""
 
@@ -55,7 +78,9 @@ class Opaque(Op):
         return None
 
     def unknown(self) -> Mapping[str, str]:
-        return {"params": self.reason, "macs": self.reason}
+        counts = {"params": self.reason, "macs": self.reason}
+        shapeless = any(d is NO_SIZE for shape in self.shapes for d in shape)
+        return {**counts, "activations": self.reason} if shapeless else counts
 
     def describe(self, *inputs: Shape) -> str:
         return f"unknown: {self.reason}"

@@ -192,12 +192,15 @@ class Compare(Broadcast):
 
 @operation
 class Where(Broadcast):
-    """Chooses between two tensors, number by number; the first input says which."""
+    """Chooses between two tensors, number by number; the first input says which.
 
-    arity = (3, 3)
+    A constant that changes no size may be left out.
+    """
+
+    arity = (1, 3)
 
     def dtype(self, *inputs: str) -> str:
-        return inputs[1]
+        return inputs[-1]
 
 
 def broadcast(*inputs: Shape) -> Shape:

@@ -242,6 +242,27 @@ class Slice(Op):
 
 
 @operation
+class Gather(Op):
+    """Entries of an axis, chosen by index: by those of a second input, or by given ones."""
+
+    arity = (1, 2)
+    axis: int = integer("along which axis", default=0, minimum=None)
+    shape: Any = dims("the shape of given indices; empty: a single one", default=())
+
+    def check(self, *inputs: Shape) -> None:
+        axis(self.axis, len(inputs[0]))
+
+    def outputs(self, *inputs: Shape) -> tuple[Shape, ...]:
+        x = inputs[0]
+        at = axis(self.axis, len(x))
+        chosen = inputs[1] if len(inputs) > 1 else self.shape
+        return ((*x[:at], *chosen, *x[at + 1 :]),)
+
+    def window(self, *inputs: Shape) -> None:
+        return None
+
+
+@operation
 class Split(Op):
     """An axis cut into parts, each an output of its own."""
 

@@ -25,6 +25,7 @@ READERS: tuple[str, ...] = (
     "gguf",
     "caffe",
     "cuda_convnet",
+    "onnx",
     "spec",
 )
 """The modules of this package that read files, in the order in which they are asked."""

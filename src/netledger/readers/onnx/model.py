@@ -1,0 +1,387 @@
+"""The messages of onnx.proto that a ledger needs: names, types, attributes, tensor headers.
+
+A message class lists its fields by number; `decode` does the rest. Unknown fields are skipped, as
+protobuf does. A field that may stand once but stands twice is refused: readers differ in which of
+the two they believe.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypeVar
+
+from netledger.readers.onnx.wire import (
+    FIXED32,
+    LENGTH,
+    MAX_DEPTH,
+    VARINT,
+    WIRE_TYPES,
+    Wire,
+    signed,
+)
+
+INT, FLOAT, TEXT, SPAN, RAW = "int", "float", "text", "span", "raw"
+"""Kinds of fields: a number, a string, where bytes are, numbers that are decoded when needed."""
+
+SMALL = 4096
+"""How many numbers of a tensor or attribute are ever looked at."""
+
+Kind = tuple[str, Any, bool]
+"""A field: its attribute, its kind or message class, whether it may stand many times."""
+
+DTYPES = {
+    1: "float32",
+    2: "uint8",
+    3: "int8",
+    4: "uint16",
+    5: "int16",
+    6: "int32",
+    7: "int64",
+    8: "string",
+    9: "bool",
+    10: "float16",
+    11: "float64",
+    12: "uint32",
+    13: "uint64",
+    14: "complex64",
+    15: "complex128",
+    16: "bfloat16",
+    17: "float8_e4m3fn",
+    18: "float8_e4m3fnuz",
+    19: "float8_e5m2",
+    20: "float8_e5m2fnuz",
+    21: "uint4",
+    22: "int4",
+    23: "float4_e2m1fn",
+    24: "float8_e8m0fnu",
+    25: "uint2",
+    26: "int2",
+}
+"""TensorProto.DataType, as NumPy names it."""
+
+
+class Raw:
+    """Repeated numbers, packed or one by one; only the first `SMALL` are kept in view."""
+
+    __slots__ = ("count", "parts")
+
+    def __init__(self) -> None:
+        self.parts: list[tuple[int, int, int]] = []
+        self.count = 0
+
+    def add(self, kind: int, start: int, end: int) -> None:
+        """Notes one more number, or one more packed row of them."""
+        self.count += 1
+        if self.count <= SMALL:
+            self.parts.append((kind, start, end))
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all packed rows."""
+        return sum(end - start for kind, start, end in self.parts if kind == LENGTH)
+
+    def integers(self, wire: Wire) -> list[int] | None:
+        """The numbers, or None if there are too many."""
+        if self.count > SMALL or self.nbytes > 10 * SMALL:
+            return None
+        found: list[int] = []
+        for kind, start, end in self.parts:
+            if kind == VARINT:
+                found.append(signed(start))
+            at = start
+            while kind == LENGTH and at < end:
+                value, at = wire.varint(at, end)
+                found.append(signed(value))
+        return found if len(found) <= SMALL else None
+
+    def floats(self, wire: Wire, letter: str) -> list[float] | None:
+        """The floats, or None if there are too many."""
+        if self.count > SMALL or self.nbytes > 8 * SMALL:
+            return None
+        found: list[float] = []
+        for kind, start, end in self.parts:
+            if kind != VARINT:
+                found += wire.floats(start, end, letter)
+        return found
+
+
+@dataclass(slots=True)
+class Message:
+    """What all messages share: a table of fields."""
+
+    FIELDS: ClassVar[Mapping[int, Kind]] = {}
+
+
+@dataclass(slots=True)
+class Entry(Message):
+    """StringStringEntryProto: a key and where its value is."""
+
+    key: str = ""
+    value: tuple[int, int] = (0, 0)
+    FIELDS: ClassVar[Mapping[int, Kind]] = {1: ("key", TEXT, False), 2: ("value", SPAN, False)}
+
+
+@dataclass(slots=True)
+class Tensor(Message):
+    """TensorProto: its header, and where its numbers are."""
+
+    name: str = ""
+    dims: Raw = field(default_factory=Raw)
+    data_type: int = 0
+    raw_data: tuple[int, int] | None = None
+    floats: Raw = field(default_factory=Raw)
+    int32s: Raw = field(default_factory=Raw)
+    strings: list[tuple[int, int]] = field(default_factory=list)
+    int64s: Raw = field(default_factory=Raw)
+    doubles: Raw = field(default_factory=Raw)
+    uint64s: Raw = field(default_factory=Raw)
+    external: list[Entry] = field(default_factory=list)
+    data_location: int = 0
+    FIELDS: ClassVar[Mapping[int, Kind]] = {
+        1: ("dims", RAW, True),
+        2: ("data_type", INT, False),
+        4: ("floats", RAW, True),
+        5: ("int32s", RAW, True),
+        6: ("strings", SPAN, True),
+        7: ("int64s", RAW, True),
+        8: ("name", TEXT, False),
+        9: ("raw_data", SPAN, False),
+        10: ("doubles", RAW, True),
+        11: ("uint64s", RAW, True),
+        13: ("external", Entry, True),
+        14: ("data_location", INT, False),
+    }
+
+
+@dataclass(slots=True)
+class SparseTensor(Message):
+    """SparseTensorProto: the numbers that are not 0, and the shape of the whole."""
+
+    values: Tensor = field(default_factory=Tensor)
+    dims: Raw = field(default_factory=Raw)
+    FIELDS: ClassVar[Mapping[int, Kind]] = {
+        1: ("values", Tensor, False),
+        3: ("dims", RAW, True),
+    }
+
+
+@dataclass(slots=True)
+class Dimension(Message):
+    """TensorShapeProto.Dimension: a number, a name, or neither."""
+
+    value: int | None = None
+    param: str | None = None
+    FIELDS: ClassVar[Mapping[int, Kind]] = {1: ("value", INT, False), 2: ("param", TEXT, False)}
+
+
+@dataclass(slots=True)
+class Shape(Message):
+    """TensorShapeProto."""
+
+    dims: list[Dimension] = field(default_factory=list)
+    FIELDS: ClassVar[Mapping[int, Kind]] = {1: ("dims", Dimension, True)}
+
+
+@dataclass(slots=True)
+class TensorType(Message):
+    """TypeProto.Tensor."""
+
+    elem_type: int = 0
+    shape: Shape | None = None
+    FIELDS: ClassVar[Mapping[int, Kind]] = {
+        1: ("elem_type", INT, False),
+        2: ("shape", Shape, False),
+    }
+
+
+@dataclass(slots=True)
+class Type(Message):
+    """TypeProto; a type other than a tensor's stays None."""
+
+    tensor: TensorType | None = None
+    FIELDS: ClassVar[Mapping[int, Kind]] = {1: ("tensor", TensorType, False)}
+
+
+@dataclass(slots=True)
+class ValueInfo(Message):
+    """ValueInfoProto: a value and its type."""
+
+    name: str = ""
+    type: Type | None = None
+    FIELDS: ClassVar[Mapping[int, Kind]] = {1: ("name", TEXT, False), 2: ("type", Type, False)}
+
+
+@dataclass(slots=True)
+class Attribute(Message):
+    """AttributeProto."""
+
+    name: str = ""
+    f: float | None = None
+    i: int | None = None
+    s: tuple[int, int] | None = None
+    t: Tensor | None = None
+    g: Graph | None = None
+    floats: Raw = field(default_factory=Raw)
+    ints: Raw = field(default_factory=Raw)
+    graphs: list[Graph] = field(default_factory=list)
+    refers: str = ""
+    FIELDS: ClassVar[Mapping[int, Kind]] = {}
+
+
+@dataclass(slots=True)
+class Node(Message):
+    """NodeProto."""
+
+    inputs: list[str] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
+    name: str = ""
+    op_type: str = ""
+    attributes: list[Attribute] = field(default_factory=list)
+    domain: str = ""
+    metadata: list[Entry] = field(default_factory=list)
+    FIELDS: ClassVar[Mapping[int, Kind]] = {
+        1: ("inputs", TEXT, True),
+        2: ("outputs", TEXT, True),
+        3: ("name", TEXT, False),
+        4: ("op_type", TEXT, False),
+        5: ("attributes", Attribute, True),
+        7: ("domain", TEXT, False),
+        9: ("metadata", Entry, True),
+    }
+
+
+@dataclass(slots=True)
+class Graph(Message):
+    """GraphProto."""
+
+    nodes: list[Node] = field(default_factory=list)
+    name: str = ""
+    initializers: list[Tensor] = field(default_factory=list)
+    inputs: list[ValueInfo] = field(default_factory=list)
+    outputs: list[ValueInfo] = field(default_factory=list)
+    values: list[ValueInfo] = field(default_factory=list)
+    sparse: list[SparseTensor] = field(default_factory=list)
+    FIELDS: ClassVar[Mapping[int, Kind]] = {
+        1: ("nodes", Node, True),
+        2: ("name", TEXT, False),
+        5: ("initializers", Tensor, True),
+        11: ("inputs", ValueInfo, True),
+        12: ("outputs", ValueInfo, True),
+        13: ("values", ValueInfo, True),
+        15: ("sparse", SparseTensor, True),
+    }
+
+
+Attribute.FIELDS = {
+    1: ("name", TEXT, False),
+    2: ("f", FLOAT, False),
+    3: ("i", INT, False),
+    4: ("s", SPAN, False),
+    5: ("t", Tensor, False),
+    6: ("g", Graph, False),
+    7: ("floats", RAW, True),
+    8: ("ints", RAW, True),
+    11: ("graphs", Graph, True),
+    21: ("refers", TEXT, False),
+}
+
+
+@dataclass(slots=True)
+class OpSet(Message):
+    """OperatorSetIdProto: a domain and its version."""
+
+    domain: str = ""
+    version: int = 0
+    FIELDS: ClassVar[Mapping[int, Kind]] = {1: ("domain", TEXT, False), 2: ("version", INT, False)}
+
+
+@dataclass(slots=True)
+class Function(Message):
+    """FunctionProto: nodes between names; it is inlined where it is called."""
+
+    name: str = ""
+    inputs: list[str] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
+    nodes: list[Node] = field(default_factory=list)
+    opsets: list[OpSet] = field(default_factory=list)
+    domain: str = ""
+    defaults: list[Attribute] = field(default_factory=list)
+    FIELDS: ClassVar[Mapping[int, Kind]] = {
+        1: ("name", TEXT, False),
+        4: ("inputs", TEXT, True),
+        5: ("outputs", TEXT, True),
+        7: ("nodes", Node, True),
+        9: ("opsets", OpSet, True),
+        10: ("domain", TEXT, False),
+        11: ("defaults", Attribute, True),
+    }
+
+
+@dataclass(slots=True)
+class Model(Message):
+    """ModelProto."""
+
+    ir_version: int = 0
+    graph: Graph | None = None
+    opsets: list[OpSet] = field(default_factory=list)
+    functions: list[Function] = field(default_factory=list)
+    FIELDS: ClassVar[Mapping[int, Kind]] = {
+        1: ("ir_version", INT, False),
+        7: ("graph", Graph, False),
+        8: ("opsets", OpSet, True),
+        25: ("functions", Function, True),
+    }
+
+
+M = TypeVar("M", bound=Message)
+
+_WIRE = {INT: (VARINT,), FLOAT: (FIXED32,), TEXT: (LENGTH,), SPAN: (LENGTH,)}
+
+
+def decode(kind: type[M], wire: Wire, start: int, end: int, depth: int = 0) -> M:
+    """The message of class `kind` between two places in the file.
+
+    Raises:
+        SpecError: If it is not one; the message says at which byte.
+    """
+    if depth > MAX_DEPTH:
+        raise wire.fail(f"messages are nested deeper than {MAX_DEPTH}", start)
+    message = kind()
+    table, seen = kind.FIELDS, set[int]()
+    for number, how, a, b in wire.fields(start, end):
+        entry = table.get(number)
+        if entry is None:
+            continue
+        name, what, many = entry
+        if what is RAW:
+            getattr(message, name).add(how, a, b)
+            continue
+        if how not in _WIRE.get(what, (LENGTH,)):
+            raise wire.fail(f"{_called(kind)}.{name} is {WIRE_TYPES[how]}, not of its type", start)
+        value = _value(what, wire, a, b, depth)
+        if many:
+            getattr(message, name).append(value)
+            continue
+        if number in seen:
+            raise wire.fail(f"{_called(kind)}.{name} stands twice", start)
+        seen.add(number)
+        setattr(message, name, value)
+    return message
+
+
+def _called(kind: type[Message]) -> str:
+    return kind.__name__.lower()
+
+
+def _value(what: Any, wire: Wire, a: int, b: int, depth: int) -> Any:
+    if what is TEXT:
+        return wire.text(a, b)
+    if what is INT:
+        return signed(a)
+    if what is SPAN:
+        return a, b
+    if what is FLOAT:
+        return struct.unpack("<f", wire.view[a:b])[0]
+    return decode(what, wire, a, b, depth + 1)

@@ -1,0 +1,115 @@
+"""The wire level of protobuf: numbered fields with bounds. Payloads are skipped, never touched.
+
+A message is a row of fields: a tag (number and wire type), then a number or a length and that many
+bytes. https://protobuf.dev/programming-guides/encoding
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from mmap import mmap
+
+from netledger.errors import SpecError
+
+VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
+WIRE_TYPES = {VARINT: "a number", FIXED64: "8 bytes", LENGTH: "a length", FIXED32: "4 bytes"}
+
+MAX_FIELDS = 2_000_000
+MAX_TEXT = 1 << 16
+MAX_TEXTS = 64 << 20
+MAX_DEPTH = 100
+MAX_NUMBERS = 500_000
+
+Field = tuple[int, int, int, int]
+"""Number, wire type, and where its bytes begin and end; or its value, and 0."""
+
+
+class Wire:
+    """The bytes of a file, and how much of it may still be looked at.
+
+    Args:
+        view: The file, mapped.
+        where: Its name, for messages.
+    """
+
+    def __init__(self, view: mmap | bytes, where: str) -> None:
+        self.view, self.where = view, where
+        self.fields_left, self.text_left = MAX_FIELDS, MAX_TEXTS
+        self.numbers_left = MAX_NUMBERS
+        """How many numbers of constants may still be followed; beyond that they are not known."""
+
+    def fail(self, fact: str, at: int, hint: str = "") -> SpecError:
+        """An error with its place in the file."""
+        return SpecError(f"{fact} (byte {at:,})", where=self.where, hint=hint)
+
+    def varint(self, at: int, end: int) -> tuple[int, int]:
+        """A number of 1 to 10 bytes, 7 bits each, and where it ends."""
+        view, start = self.view, at
+        result = shift = 0
+        while at < end:
+            byte = view[at]
+            at += 1
+            result |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                if result >> 64:
+                    break
+                return result, at
+            shift += 7
+            if shift > 63:
+                break
+        else:
+            raise self.fail("the file ends, or its message does, inside a number", start)
+        raise self.fail("a number has more than 64 bits", start)
+
+    def fields(self, start: int, end: int) -> Iterator[Field]:
+        """The fields of the message between two places."""
+        at = start
+        while at < end:
+            self.fields_left -= 1
+            if self.fields_left < 0:
+                raise self.fail(f"more than {MAX_FIELDS:,} fields", at)
+            began = at
+            tag, at = self.varint(at, end)
+            number, kind = tag >> 3, tag & 7
+            if not 0 < number < 1 << 29:
+                raise self.fail(f"{number:,} is not a field number", began)
+            if kind == VARINT:
+                value, at = self.varint(at, end)
+                yield number, kind, value, 0
+                continue
+            if kind == LENGTH:
+                size, at = self.varint(at, end)
+            elif kind in WIRE_TYPES:
+                size = 8 if kind == FIXED64 else 4
+            else:
+                raise self.fail(f"field {number} has the wire type {kind}, which ONNX never", began)
+            if size > end - at:
+                raise self.fail(
+                    f"field {number} has {size:,} bytes where {end - at:,} are left",
+                    began,
+                    hint="the file is cut off, or it is not an ONNX file",
+                )
+            yield number, kind, at, at + size
+            at += size
+
+    def text(self, start: int, end: int) -> str:
+        """A string, as it stands in the file."""
+        size = end - start
+        self.text_left -= size
+        if size > MAX_TEXT or self.text_left < 0:
+            raise self.fail(f"a name of {size:,} bytes, or more names than can be", start)
+        try:
+            return self.view[start:end].decode("utf-8")
+        except UnicodeDecodeError:
+            raise self.fail("a name is not UTF-8 text", start) from None
+
+    def floats(self, start: int, end: int, letter: str = "f") -> list[float]:
+        """Packed little-endian numbers, by their `struct` letter."""
+        count = (end - start) // struct.calcsize(letter)
+        return list(struct.unpack_from(f"<{count}{letter}", self.view[start:end]))
+
+
+def signed(value: int) -> int:
+    """A varint as the int64 that it encodes."""
+    return value - (1 << 64) if value >> 63 else value

@@ -64,3 +64,7 @@ def test_like_products_are_put_together_however_many() -> None:
     width = symbol("W")
     assert str(add_up([H * width, width * H] * 5_000)) == str(10_000 * (H * width))
     assert add_up([H - 2, 3 - H]) == 1
+
+
+def test_a_sum_does_not_begin_with_a_minus() -> None:
+    assert str(add_up([5 - H, 2 * symbol("W")])) == str(2 * symbol("W") - H + 5)

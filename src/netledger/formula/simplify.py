@@ -114,11 +114,11 @@ def add_up(formulas: Iterable[Formula]) -> Dim:
         products.setdefault(key, prod(rest))
         counts[key] = counts.get(key, 0) + sign * number
     constant = counts.pop("", 0)
+    counts = {key: count for key, count in counts.items() if count}
     total: Dim = 0
-    for key, count in counts.items():
-        if count:
-            term = abs(count) * products[key]
-            total = total + term if count > 0 else total - term
+    for key, count in sorted(counts.items(), key=lambda item: item[1] < 0):
+        term = abs(count) * products[key]
+        total = total + term if count > 0 else total - term
     return total + constant
 
 

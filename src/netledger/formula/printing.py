@@ -187,10 +187,16 @@ def is_exact(f: Formula) -> bool:
 def _terms(f: Formula, sign: int = 1) -> list[tuple[int, Formula]]:
     if f.head not in ("+", "-"):
         return [(sign, f)]
-    left, right = f.args
-    right_sign = sign if f.head == "+" else -sign
-    terms = _terms(left, sign) + _terms(right, right_sign)
-    return [t for t in terms if t[1].head != NUMBER or t[1].value]
+    found: list[tuple[int, Formula]] = []
+    stack = [(sign, f)]
+    while stack:  # sums over thousands of layers are too deep for a recursion
+        sign, term = stack.pop()
+        if term.head in ("+", "-"):
+            left, right = term.args
+            stack += [(sign if term.head == "+" else -sign, right), (sign, left)]
+        elif term.head != NUMBER or term.value:
+            found.append((sign, term))
+    return found
 
 
 def _factors(f: Formula) -> list[tuple[Formula, int]]:

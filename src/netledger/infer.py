@@ -250,7 +250,7 @@ def _widest(reaches: list[Reach]) -> Reach:
 
 
 def _whole(reach: Any) -> Any:
-    """A number of input positions; between the positions of a transposed convolution, rounded up."""
+    """Whole input positions; those of a transposed convolution may lie between two."""
     return ceil(reach) if isinstance(reach, Fraction) else reach
 
 

@@ -21,6 +21,7 @@ from netledger.graph import Graph, TensorType
 from netledger.readers.common import Source
 
 READERS: tuple[str, ...] = (
+    "keras",
     "safetensors",
     "gguf",
     "caffe",

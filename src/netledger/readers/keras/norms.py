@@ -1,0 +1,91 @@
+"""The table of layers: normalisations."""
+
+from __future__ import annotations
+
+from netledger.ops import BatchNorm, GroupNorm, LayerNorm, RMSNorm, Tensor
+from netledger.ops.base import axis
+from netledger.readers.keras.call import SCALE, STATISTIC, VECTOR, Call, LayerRule, Slots
+
+
+def channel_axis(call: Call, default: int = -1) -> bool | None:
+    """True if the axis of a normalisation is the last, False if the second, None otherwise."""
+    found = call.config.integers("axis", default)
+    rank = len(call.shape)
+    if len(found) != 1:
+        return None
+    at = axis(found[0], rank)
+    return True if at == rank - 1 else False if at == 1 else None
+
+
+def affine(call: Call) -> tuple[dict[str, bool], Slots]:
+    """Whether there is a scale and an offset, and how they are stored."""
+    scale, center = call.config.flag("scale", True), call.config.flag("center", True)
+    return {"scale": scale, "center": center}, (SCALE,) * scale + (VECTOR,) * center
+
+
+def batch_norm(call: Call) -> list[str]:
+    """``BatchNormalization``, ``SyncBatchNormalization``."""
+    last = channel_axis(call)
+    if last is None or call.config.get("renorm"):
+        return call.opaque("no rule describes a batch normalisation over this axis, or with renorm")
+    fields, slots = affine(call)
+    op = BatchNorm(channels_last=last, **fields)
+    return [call.add(op, slots=(*slots, STATISTIC, STATISTIC))]
+
+
+def layer_norm(call: Call) -> str:
+    """``LayerNormalization``."""
+    over = list(call.config.integers("axis", -1))
+    if call.config.get("rms_scaling"):
+        return call.add(RMSNorm(over), slots=(SCALE,))
+    fields, slots = affine(call)
+    return call.add(LayerNorm(over, **fields), slots=slots)
+
+
+def rms_norm(call: Call) -> str:
+    """``RMSNormalization``."""
+    return call.add(RMSNorm(list(call.config.integers("axis", -1))), slots=(SCALE,))
+
+
+def group_norm(call: Call) -> list[str]:
+    """``GroupNormalization``; −1 groups are as many as channels."""
+    last = channel_axis(call)
+    if last is None:
+        return call.opaque("no rule describes a group normalisation over this axis")
+    fields, slots = affine(call)
+    groups = call.config.integer("groups", 32)
+    if groups == -1:
+        found = call.shape[-1 if last else 1]
+        groups = found if isinstance(found, int) else 1
+    return [call.add(GroupNorm(groups=groups, channels_last=last, **fields), slots=slots)]
+
+
+def unit_norm(call: Call) -> str:
+    """``UnitNormalization``: nothing is learned."""
+    return call.add(LayerNorm(list(call.config.integers("axis", -1)), scale=False, center=False))
+
+
+def normalization(call: Call) -> list[str]:
+    """``Normalization``: a mean and a variance, and how many samples they were taken from."""
+    last = channel_axis(call)
+    stored = call.config.get("mean") is None
+    if last is None:
+        return call.opaque("no rule describes a normalisation over these axes")
+    op = BatchNorm(scale=False, center=False, running_stats=stored, channels_last=last)
+    value = call.add(op, slots=(STATISTIC, STATISTIC) if stored else ())
+    if stored:
+        call.add(Tensor([], "buffer", "int32"), part="count", slots=(STATISTIC,))
+    return [value]
+
+
+NORMS: dict[str, LayerRule] = {
+    "BatchNormalization": batch_norm,
+    "BatchNormalizationV1": batch_norm,
+    "BatchNormalizationV2": batch_norm,
+    "SyncBatchNormalization": batch_norm,
+    "LayerNormalization": layer_norm,
+    "RMSNormalization": rms_norm,
+    "GroupNormalization": group_norm,
+    "UnitNormalization": unit_norm,
+    "Normalization": normalization,
+}

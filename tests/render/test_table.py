@@ -31,6 +31,7 @@ from netledger.ops import (
 )
 from netledger.render import FORMATS, render
 from netledger.render.common import Sizes
+from netledger.render.table import bar, percent
 
 WIDTHS = (60, 80, 100, 140, None)
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -119,6 +120,7 @@ def test_unknown_is_never_zero() -> None:
     assert cells(text, "magic")[1:6] == ["5x5x2", "?", "?", "?", "?"]
     assert cells(text, "Total")[1:5] == ["≥ 108", "≥ 4", "≥ 112", "≥ 3,888"]
     assert "≥ 112 parameters = ≥ 108 weights + ≥ 4 biases · ≥ 448 bytes in float32" in text
+    assert "% params" not in text and "% MACs" not in text  # no share of a lower bound
     assert (
         "≥ 144 neurons" in text
         and "\n? parameters and MACs unknown: nobody wrote a rule (magic)" in text
@@ -304,3 +306,35 @@ def test_unknown_format_and_layout() -> None:
 def test_no_format_ends_with_a_new_line(format: str) -> None:
     text = render(netledger.ledger("lenet5"), format)
     assert text and text == text.rstrip()
+
+
+@pytest.mark.parametrize(
+    ("value", "whole", "shown"),
+    [
+        (0, 10, "0"),
+        (1, 10_000, "<0.1"),
+        (5, 10_000, "0.1"),
+        (999, 1000, "99.9"),
+        (9996, 10_000, "100.0"),
+        (10**40, 3 * 10**40, "33.3"),
+    ],
+)
+def test_percent(value: int, whole: int, shown: str) -> None:
+    assert percent(value, whole) == shown
+
+
+def test_bars_show_every_number_above_zero() -> None:
+    assert [bar(n) for n in (0, 1, 8, 12, 64)] == ["", "▏", "█", "█▌", "████████"]
+    text = render(netledger.ledger("resnet18"), "table")
+    for line in body(text)[3:-3]:
+        assert ("<0.1 ▏" in line) == ("<0.1" in line)
+
+
+def test_many_names_are_listed_whole_in_a_pipe_only() -> None:
+    net = Network("odd", (4,))
+    for i in range(9):
+        net(Opaque("M", [(BATCH, 4)], "no rule"), name=f"odd{i}")
+    ledger = infer(net.graph())
+    names = ", ".join(f"odd{i}" for i in range(9))
+    assert f"? parameters and MACs unknown: no rule ({names})" in render(ledger, "table")
+    assert "no rule (odd0, odd1, odd2 and 6 more)" in render(ledger, "table", width=80)

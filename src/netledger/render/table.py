@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from types import NoneType
 from typing import Any
 
 from netledger.ledger import Ledger, Row
@@ -96,7 +95,8 @@ def _columns(ledger: Ledger, rows: tuple[Row, ...], sizes: Sizes) -> list[Column
         fields = [common.reach(row) for row in rows]
         columns.append(Column("reach", "Receptive field", [*fields, ""]))
     for what, title in (("params", "% params"), ("macs", "% MACs")):
-        columns += _share(getattr(totals, what), [getattr(row, what) for row in rows], title)
+        if what not in totals.unknown:  # a share of a lower bound would be none
+            columns += _share(getattr(totals, what), [getattr(row, what) for row in rows], title)
     operations = [common.operation(row) for row in rows]
     columns.append(Column("operation", "Operation", [*operations, ""], right=False))
     return columns
@@ -109,19 +109,17 @@ def _scope(row: Row, name: str) -> str:
 
 def _share(whole: Any, counts: list[Any], title: str) -> list[Column]:
     """What share of the total each row has; nothing where a count is a formula."""
-    if not whole or any(type(c) not in (int, NoneType) for c in (whole, *counts)):
+    if not whole or any(type(c) is not int for c in (whole, *counts)):
         return []
-    most = max(c or 0 for c in counts)
+    most = max(counts)
     # The longest bar is the largest row, not the total: in a deep network every share is small.
-    bars = [-(-(c or 0) * BAR * 8 // most) for c in counts]
+    bars = [-(-c * BAR * 8 // most) for c in counts]
     shares = [percent(c, whole) for c in counts]
     return [Column(title, title, [*shares, "100"], bars=[*bars, 0])]
 
 
-def percent(value: int | None, whole: int) -> str:
+def percent(value: int, whole: int) -> str:
     """A share of the whole, in percent, to one decimal."""
-    if value is None:
-        return "?"
     if value == 0:
         return "0"
     tenths = (value * 2000 + whole) // (2 * whole)
@@ -176,7 +174,8 @@ def _shorten(
 ) -> None:
     for column in columns:
         if column.key == key:
-            column.cells = [cut(cell, max(least, column.width - over)) for cell in column.cells]
+            to = max(least, column.width - over)
+            column.cells = [cut(cell, to) for cell in column.cells]
 
 
 def _formulas_apart(columns: list[Column], rows: tuple[Row, ...]) -> list[str]:

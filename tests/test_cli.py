@@ -165,7 +165,7 @@ def test_layer_lists_operations_and_keys() -> None:
 def test_layer_reads_values_of_every_kind() -> None:
     words = ["layer", "conv", "-i", "32x32x4", "out_channels=8", "kernel_size=3x5"]
     text = run(*words, "padding=[[1,2],[0,1]]", "bias=false", "dilation=1").stdout
-    assert "O_h = (I − K_h + P₁_h + P₂_h)/S + 1 = (32 − 3 + 1 + 2)/1 + 1 = 33" in text
+    assert "O_h = (I − K_h + P_h1 + P_h2)/S + 1 = (32 − 3 + 1 + 2)/1 + 1 = 33" in text
     assert "biases" not in text
 
 

@@ -161,9 +161,10 @@ class _Explainer:
         meanings = {rule.symbol: rule.help for rule in op.rules.values() if rule.symbol}
         used = _used(d.formula for d in found)
         known = {**MEANINGS, **meanings}
-        shown = {s: known[_stem(s)] for s in used if _stem(s) in known}
+        shown = {s: known.get(s, known.get(_stem(s), "")) for s in used}
         shapes = [t.shape for t in row.input_types]
-        return Explanation(row, op.describe(*shapes), tuple(found), shown)
+        meanings = {s: meaning for s, meaning in shown.items() if meaning}
+        return Explanation(row, op.describe(*shapes), tuple(found), meanings)
 
     def _shapes(self, row: Row, op: Op) -> Iterable[Derivation]:
         named = named_op(op)
@@ -281,7 +282,7 @@ def _total(terms: list[Formula]) -> Formula:
 
 
 def _weights_and_biases(row: Row) -> Formula:
-    terms = [(n, v) for n, v in (("W", row.weights), ("B", row.biases)) if v]
+    terms = [(n, v) for n, v in (("W", row.weights), ("B", row.biases)) if _counts(v)]
     return _total([symbol(n, v) if isinstance(v, int) else v for n, v in terms])
 
 
@@ -314,5 +315,6 @@ def _used(formulas: Iterable[Formula]) -> list[str]:
 
 
 def _stem(name: str) -> str:
+    """The symbol without the axis and the side: ``P`` of ``P_h1`` and of ``P₁``, but not ``P_s``."""
     stem, _, index = name.partition("_")
-    return stem.rstrip("₁₂") if index and set(index) <= set("dhwabc") else name
+    return stem if index and set(index) <= set("dhwabc12") else name.rstrip("₁₂")

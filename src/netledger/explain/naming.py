@@ -30,7 +30,7 @@ def _named(name: str, value: Any) -> Any:
         if len(set(value)) == 1:
             return tuple(pairs)
         return tuple(
-            tuple(symbol(f"{name}{'₁₂'[i]}_{axis}", p) for i, p in enumerate(v))
+            tuple(symbol(f"{name}_{axis}{i}", p) for i, p in enumerate(v, start=1))
             for v, axis in zip(value, letters(len(value)), strict=True)
         )
     if len(set(value)) == 1:

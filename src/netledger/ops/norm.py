@@ -20,8 +20,8 @@ def affine(shape: Shape, scale: bool, center: bool) -> tuple[Parameter, ...]:
 class ChannelNorm(Spatial):
     """A normalisation with a scale and an offset for each channel: P = 2C."""
 
-    scale: bool = flag("a learned scale per channel", default=True)
-    center: bool = flag("a learned offset per channel", default=True)
+    scale: bool = flag("a learned scale per channel", default=True, kw_only=True)
+    center: bool = flag("a learned offset per channel", default=True, kw_only=True)
 
     def check(self, *inputs: Shape) -> None:
         need_rank(inputs[0], 2, 5, "a batch, channels and perhaps spatial axes")
@@ -47,7 +47,9 @@ class ChannelNorm(Spatial):
 class RunningNorm(ChannelNorm):
     """A normalisation that may keep running statistics, which are buffers."""
 
-    running_stats: bool = flag("running mean and variance, kept as buffers", default=True)
+    running_stats: bool = flag(
+        "running mean and variance, kept as buffers", default=True, kw_only=True
+    )
 
     def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:
         learned = super().parameters(*inputs)
@@ -70,9 +72,11 @@ class BatchNorm(RunningNorm):
 class InstanceNorm(RunningNorm):
     """Normalisation of each channel of each sample; by default nothing is learned."""
 
-    scale: bool = flag("a learned scale per channel", default=False)
-    center: bool = flag("a learned offset per channel", default=False)
-    running_stats: bool = flag("running mean and variance, kept as buffers", default=False)
+    scale: bool = flag("a learned scale per channel", default=False, kw_only=True)
+    center: bool = flag("a learned offset per channel", default=False, kw_only=True)
+    running_stats: bool = flag(
+        "running mean and variance, kept as buffers", default=False, kw_only=True
+    )
 
 
 @operation

@@ -130,6 +130,9 @@ class Formula:
     def __str__(self) -> str:
         return self.text()
 
+    def __format__(self, spec: str) -> str:
+        return self.text()  # what numbers are formatted with does not concern it
+
     def __repr__(self) -> str:
         return f"Formula({self.text()!r}, value={self.value})"
 

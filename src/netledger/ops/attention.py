@@ -49,9 +49,9 @@ class ScaledDotProductAttention(Op):
         return None
 
     def axes(self, *inputs: Shape) -> Any:
-        lead = ("",) * (len(inputs[0]) - 2)
         ends = (("T_q", "d"), ("T_k", "d"), ("T_k", "d_v"))
-        return tuple((*lead, *end) for end in ends), ((*lead, "T_q", "d_v"),)
+        names = tuple((*("",) * (len(x) - 2), *end) for x, end in zip(inputs, ends, strict=False))
+        return names, ((*names[0][:-1], "d_v"),)
 
 
 def _serves(queries: Shape, others: Shape) -> bool:

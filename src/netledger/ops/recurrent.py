@@ -9,6 +9,9 @@ from netledger.graph import BIAS, WEIGHT, Parameter, Shape
 from netledger.ops.base import Op, need_rank, operation
 from netledger.ops.fields import flag, integer
 
+MOST_LAYERS = 10_000
+"""Every layer is written down by itself, so there is a limit."""
+
 
 @operation
 class Recurrent(Op):
@@ -45,6 +48,8 @@ class Recurrent(Op):
 
     def check(self, *inputs: Shape) -> None:
         need_rank(inputs[0], 3, 3, "batch, time and features")
+        if self.num_layers > MOST_LAYERS:
+            raise ShapeError(f"num_layers must be at most {MOST_LAYERS:,}; got {self.num_layers:,}")
         if self.bias_vectors > 2:
             raise ShapeError(f"bias_vectors must be 1 or 2; got {self.bias_vectors}")
 

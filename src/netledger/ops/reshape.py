@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from netledger.errors import ShapeError
-from netledger.formula import prod
+from netledger.formula import Formula, maximum, minimum, prod
 from netledger.graph import Shape, show_dim
 from netledger.ops.base import (
     ALL,
@@ -69,12 +69,15 @@ class Reshape(Op):
     keep_batch: bool = flag("the batch stays as it is and is not part of shape", default=True)
 
     def check(self, *inputs: Shape) -> None:
+        need_rank(inputs[0], int(self.keep_batch), None, "a batch")
         body = inputs[0][1:] if self.keep_batch else inputs[0]
         holes = sum(type(d) is int and d == -1 for d in self.shape)
         total = prod(body)
         given = prod(d for d in self.shape if type(d) is not int or d != -1)
         if holes > 1:
             raise ShapeError("shape has more than one -1", hint="only one size can be left open")
+        if any(type(d) is int and d == 0 for d in self.shape):
+            raise ShapeError("shape has a 0", hint="write the size itself, or -1 for what is left")
         if total % given if holes else total != given:
             raise ShapeError(
                 f"cannot reshape {show_shape(body)} ({show_dim(total)} numbers) "
@@ -113,7 +116,7 @@ class Permute(Op):
             )
 
     def outputs(self, *inputs: Shape) -> tuple[Shape, ...]:
-        return (tuple(inputs[0][i] for i in self.order),)
+        return (tuple(inputs[0][i] for i in each_axis(self.order, 1)),)
 
     def window(self, *inputs: Shape) -> None:
         return None
@@ -233,11 +236,15 @@ class Slice(Op):
         return ((*x[:at], self.length(x[at]), *x[at + 1 :]),)
 
     def length(self, size: Any) -> Any:
-        """How many positions are taken; a symbolic size is taken to be large enough."""
+        """How many positions are taken; a symbolic size is large enough that some are."""
         if isinstance(size, int):
             return len(range(*slice(self.start, self.stop, self.step).indices(size)))
         stop = size if self.stop is None else self.stop + (size if self.stop < 0 else 0)
         start = self.start + (size if self.start < 0 else 0)
+        if self.stop is not None and self.stop > 1:
+            stop = minimum(stop, size)
+        if self.start < -1:
+            start = maximum(start, 0)
         return (stop - start + self.step - 1) // self.step
 
 
@@ -262,6 +269,10 @@ class Gather(Op):
         return None
 
 
+MOST_PARTS = 100_000
+"""Every part is a value by itself, so there is a limit."""
+
+
 @operation
 class Split(Op):
     """An axis cut into parts, each an output of its own."""
@@ -273,7 +284,7 @@ class Split(Op):
         """The size of each part."""
         if isinstance(self.sizes, tuple):
             return self.sizes
-        whole, rest = divmod(size, self.sizes)
+        whole, rest = divmod(size.value if isinstance(size, Formula) else size, self.sizes)
         return (*(self.sizes,) * whole, *((rest,) if rest else ()))
 
     def check(self, *inputs: Shape) -> None:
@@ -283,6 +294,8 @@ class Split(Op):
                 f"cannot say how many parts of {self.sizes} an axis of {show_dim(size)} has",
                 hint="list the sizes",
             )
+        if isinstance(size, int) and type(self.sizes) is int and size // self.sizes > MOST_PARTS:
+            raise ShapeError(f"an axis of {size:,} has too many parts of {self.sizes}")
         if isinstance(self.sizes, tuple) and sum(self.sizes) != size:
             raise ShapeError(
                 f"parts of {' + '.join(map(str, self.sizes))} do not add up to {show_dim(size)}"

@@ -36,6 +36,7 @@ _FUNCTIONS: dict[str, Callable[[Any, Any], Any]] = {
     "min": minimum,
     "max": maximum,
 }
+_DIVISIONS = (operator.floordiv, operator.mod, ceil_div)
 HINT = "write for instance 224, H, 64*N or (H - 11)//4 + 1"
 
 
@@ -77,7 +78,9 @@ class _Parser:
         while not tokens or tokens[-1][0] != "end":
             match = _TOKEN.match(self.text, at)
             if match is None or match.lastgroup is None:
-                raise self._fault(f"cannot read {self.text[at:].strip()[:1]!r}")
+                sign = self.text[at:].strip()[:1]
+                instead = "; // divides and rounds down" if sign == "/" else ""
+                raise self._fault(f"cannot read {sign!r}{instead}")
             tokens.append((match.lastgroup, match[match.lastgroup]))
             at = match.end()
         return tokens
@@ -153,10 +156,9 @@ class _Parser:
 
     def _apply(self, rule: Callable[[Any, Any], Any], a: Dim, b: Dim) -> Dim:
         self._count()
-        try:
-            value: Dim = rule(a, b)
-        except ZeroDivisionError:
-            raise self._fault("it divides by 0") from None
+        if rule in _DIVISIONS and b == 0:
+            raise self._fault("it divides by 0")
+        value: Dim = rule(a, b)
         return value
 
     def _count(self) -> None:

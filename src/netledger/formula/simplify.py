@@ -15,7 +15,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import gcd
 
+from netledger.errors import ShapeError
 from netledger.formula import SYMBOL, Dim, Formula, formula, maximum, minimum, prod
+
+MOST_TERMS = 2000
+"""How long a formula may become; sizes of real networks have a handful of terms."""
 
 Monomial = tuple[str, ...]
 """The sorted names of a product's atoms; () is the constant term."""
@@ -35,6 +39,11 @@ class _Poly:
         return _poly(terms, self.atoms | other.atoms)
 
     def times(self, other: _Poly) -> _Poly:
+        if len(self.terms) * len(other.terms) > MOST_TERMS:
+            raise ShapeError(
+                f"a size in symbols has more than {MOST_TERMS:,} terms when it is multiplied out",
+                hint="give numbers for the symbols",
+            )
         terms: dict[Monomial, int] = {}
         for k1, v1 in self.terms.items():
             for k2, v2 in other.terms.items():
@@ -126,8 +135,13 @@ def _split(f: Formula) -> tuple[int, list[Formula]]:
     """A product as one number and its simplified unknown factors."""
     number = 1
     rest: list[Formula] = []
-    for arg in f.args:
-        part = simplify(arg)
+    waiting = [f]
+    while waiting:
+        factor = waiting.pop()
+        if factor.head == "*" and factor.value is None:
+            waiting += reversed(factor.args)
+            continue
+        part = simplify(factor)
         if isinstance(part, int):
             number *= part
         elif part.head == "*":

@@ -17,7 +17,7 @@ from netledger.readers.cuda_convnet.net import Net
 LARGEST = 2**20
 """The largest file that is read, in bytes; a network of hundreds of layers has less than 100 KB."""
 
-_SECTION = re.compile(rb"(?:\s+|[#;][^\n]*)*\[[^\]\n]+\]\s*[\n#;]")
+_SECTION = re.compile(rb"(?:\s++|[#;][^\n]*+)*+\[[^\]\n]+\]\s*[\n#;]")
 _TYPE = re.compile(
     rb"^type\s*[=:]\s*(?:data|conv|local|fc|pool|softmax|neuron|rnorm|cmrnorm|cnorm|cost\.[\w.]+|"
     rb"elt(?:sum|max)|concat|dropout2?)\s*$",

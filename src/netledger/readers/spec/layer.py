@@ -124,8 +124,9 @@ def _keys(values: Values, word: str, body: Value) -> dict[str, Value]:
     if body.data is None:
         return {}
     if not isinstance(body.data, dict):
-        first = next(iter([*required_fields(op_class), *fields]), "name")
-        hint = f"write {word}: {{{first}: {body.data if not isinstance(body.data, list) else '…'}}}"
+        wanted = required_fields(op_class) or (*fields, "name")[:1]
+        shown = show(body) if len(wanted) == 1 and not isinstance(body.data, list) else "…"
+        hint = f"write {word}: {{{', '.join(f'{key}: {shown}' for key in wanted)}}}"
         fact = f"the keys of {word} must be a mapping; got {show(body)}"
         raise values.fault(fact, body, hint)
     for key, value in body.data.items():
@@ -158,7 +159,9 @@ def _name(values: Values, keys: Mapping[str, Value], names: Names) -> str:
         return ""
     name = values.text(keys["name"], "name")
     if name in names:
-        hint = "a layer without a name is called by its operation's word; name that one as well"
+        hint = "every layer and input has a name of its own"
+        if re.sub(r"_\d+$", "", name.rpartition(".")[2]) in by_key():
+            hint = "a layer without a name is called by its operation's word; name that one as well"
         raise values.fault(f"two layers or inputs are called {name!r}", keys["name"], hint)
     return names.take(name)
 
@@ -178,8 +181,9 @@ def _field(values: Values, rule: Rule, key: str, value: Value) -> Any:
         data = _SIZES[rule.kind](values, value, rule)
     try:
         return rule.accept(key, data)
-    except FieldError as error:
-        error.hint = error.hint or _hint(values, rule, data)
+    except FieldError:
+        fact = f"{key} must be {rule.describe()}; got {show(value)}"
+        error = FieldError(fact, hint=_hint(values, rule, data))
         raise error.at(where=values.where, source=values.at(value.line)) from None
 
 

@@ -103,7 +103,9 @@ def _made(
         return name
     fact, hint = f"{verb} {name!r}, which no layer makes", did_you_mean(name, made)
     head = name if name in layers else name.rpartition(":")[0]
-    if any(name in own for own in named.values()):
+    if head in layers and values.where == layers[head].where:
+        fact, hint = f"{verb} {name!r}, which is its own output", "networks have no loops"
+    elif any(name in own for own in named.values()):
         fact, hint = f"{verb} {name!r}, which is made only later", "list it after that layer"
     elif named.get(head):
         hint = f"{head!r} makes {', '.join(map(repr, named[head][:8]))}"

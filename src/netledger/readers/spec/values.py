@@ -69,7 +69,7 @@ class Values:
         """Text that is not empty."""
         if not isinstance(value.data, str):
             plain = not isinstance(value.data, list | dict | type(None))
-            hint = f'with quotes it is text: {what}: "{value.data}"' if plain else ""
+            hint = f'with quotes it is text: "{value.data}"' if plain else ""
             raise self.fault(f"{what} must be text; got {show(value)}", value, hint)
         if not value.data:
             raise self.fault(f"{what} must not be empty", value)
@@ -173,5 +173,7 @@ class Values:
 
 def show(value: Value) -> str:
     """A value in a message: not all of it, if it is long."""
+    if value.data is None or isinstance(value.data, bool):
+        return {None: "nothing", True: "true", False: "false"}[value.data]
     text = repr(value.plain())
     return text if len(text) <= 80 else text[:79] + "…"

@@ -387,6 +387,8 @@ def test_nine_thousand_layers_end_in_time(inspect_file, tmp_path, name):
     kind, result = inspect_file(path)
     if name == "doubled 9,000 times":
         assert "an axis of 2^63 or more" in result
+    elif name == "unknown":
+        assert "has 9,000 layers and sizes that the file does not state" in result
     else:
         assert kind == "ledger" and len(result.ops) == 9001
 
@@ -469,6 +471,13 @@ def mutant(rng):
         if not tokens:
             break
     return " ".join(tokens)
+
+
+def test_the_seeds_are_networks(inspect_file, tmp_path):
+    path = tmp_path / "net.prototxt"
+    for seed in SEEDS:
+        path.write_text(seed)
+        assert inspect_file(path)[0] == "ledger"
 
 
 def test_a_thousand_mutants(inspect_file, tmp_path):

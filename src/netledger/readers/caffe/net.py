@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netledger.errors import GraphError, NetledgerError, SpecError, did_you_mean
-from netledger.formula import Dim
+from netledger.formula import Dim, Formula
 from netledger.graph import BATCH, Graph, Node, Parameter, Shape, TensorType
 from netledger.ops import Add, Multiply, Op, Opaque, Reshape
 from netledger.ops.base import show_shape
@@ -16,6 +16,8 @@ from netledger.readers.caffe.text import Message, shown
 from netledger.readers.common import unknown_shape
 
 MOST_LAYERS = 10_000
+MOST_OPEN = 1_000
+"""Layers that are read where sizes are not known, for every size then is a formula."""
 NO_RULE = "no rule describes this kind of layer; its output is taken to have its input's axes"
 SECOND = "a second output, which no rule describes"
 LOSS = "a loss or a score: a number about the network, not of it"
@@ -37,6 +39,7 @@ class Net:
         """Nodes and parameters that are one storage, by the name that they share it under."""
         self.shared_shapes: dict[str, Shape] = {}
         self.batches: dict[str, int] = {}
+        self.unknown = False
 
     def graph(self) -> Graph:
         """The whole network."""
@@ -52,6 +55,13 @@ class Net:
                 raise error.at(where=f"{layer.name} ({layer.type})", source=layer.source) from None
         if not self.nodes:
             raise SpecError("has no layers in this phase", where=self.where)
+        opened = any(isinstance(d, Formula) for t in self.inputs.values() for d in t.shape[1:])
+        if len(self.nodes) > MOST_OPEN and (opened or self.unknown):
+            raise SpecError(
+                f"has {len(self.nodes):,} layers and sizes that the file does not state; "
+                f"at most {MOST_OPEN:,} are read then",
+                where=self.where,
+            )
         used = {value for node in self.nodes for value in node.inputs}
         made = [value for node in self.nodes for value in node.outputs]
         return Graph(
@@ -176,7 +186,7 @@ class Net:
         if chain is None:
             rank = len(layer.shapes[0] or ()) if layer.shapes else 4
             shapes = [unknown_shape(f"{layer.name}_{i}", rank) for i, _ in enumerate(layer.tops)]
-            op = Opaque(layer.type, tuple(shapes), NO_RULE)
+            op, self.unknown = Opaque(layer.type, tuple(shapes), NO_RULE), True
             return list(self.node(layer, op, layer.inputs, layer.name).outputs)
         return self._chain(layer, chain)
 

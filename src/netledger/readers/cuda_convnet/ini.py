@@ -10,7 +10,7 @@ from netledger.errors import SpecError, did_you_mean
 
 T = TypeVar("T")
 
-MOST_SECTIONS = 5_000
+MOST_SECTIONS = 1_000
 MOST_ITEMS = 1_000
 LONGEST_NAME = 10_000
 

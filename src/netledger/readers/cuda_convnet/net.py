@@ -10,6 +10,7 @@ from netledger.errors import GraphError, NetledgerError, ShapeError, SpecError, 
 from netledger.formula import prod, symbol
 from netledger.graph import BATCH, Graph, Node, Recorded, Shape, TensorType
 from netledger.ops import Flatten, Op, Opaque, Reshape
+from netledger.ops.base import show_shape
 from netledger.readers.common import unknown_shape
 from netledger.readers.cuda_convnet.ini import Section, shown
 from netledger.readers.cuda_convnet.layers import LAYERS, activation
@@ -106,7 +107,8 @@ class Net:
             if name in feeds:
                 channels = section.integers("channels", len(feeds))[feeds.index(name)]
                 if not 1 <= channels < 2**31:
-                    raise SpecError(f"images of {channels} channels", where=section.name)
+                    fact = f"images of {channels} channels"
+                    raise SpecError(fact, where=section.name, source=section.source)
                 return channels
         return 3
 
@@ -189,7 +191,21 @@ class Net:
         if key not in self.weights or self.weights[key] == node:
             raise GraphError(f"shares the weights of {shown(name)}, which come later or never")
         source = self.weights[key]
+        one, other = self._weight(source), self._weight(node)
+        if one is not None and other is not None and one != other:
+            raise GraphError(
+                f"shares the weights of {shown(name)}, which are {show_shape(one)}; "
+                f"its own would be {show_shape(other)}"
+            )
         self.ties.setdefault(source, [(source, "weight")]).append((node, "weight"))
+
+    def _weight(self, name: str) -> Shape | None:
+        """The shape of a node's weights; None if it is not known."""
+        node = next(node for node in self.nodes if node.name == name)
+        shapes = tuple(s for value in node.inputs if (s := self.shapes[value]) is not None)
+        if len(shapes) < len(node.inputs) or self.shapes[name] is None:
+            return None
+        return next((p.shape for p in node.op.parameters(*shapes) if p.name == "weight"), None)
 
 
 def _kind(section: Section, where: str) -> str:

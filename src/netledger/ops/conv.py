@@ -198,7 +198,7 @@ class ConvTranspose(Spatial):
         batch, _, spatial = self.split(inputs[0])
         rank = len(spatial)
         strides = each_axis(self.stride, rank)
-        if self.padding == "same":
+        if isinstance(self.padding, str) and self.padding == "same":
             sizes = tuple(i * s for i, s in zip(spatial, strides, strict=True))
         else:
             sizes = tuple(
@@ -218,7 +218,7 @@ class ConvTranspose(Spatial):
     def reach(self, kernel: Any, dilation: Any, stride: Any) -> Any:
         """How many outputs one input makes; the last one's stride is kept with "valid"."""
         reach = span(kernel, dilation)
-        return maximum(reach, stride) if self.padding == "valid" else reach
+        return maximum(reach, stride) if isinstance(self.padding, str) else reach
 
     def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:
         _, channels, spatial = self.split(inputs[0])

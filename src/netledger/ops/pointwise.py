@@ -219,7 +219,7 @@ def broadcast(*inputs: Shape) -> Shape:
                 continue
             if _is_one(known):
                 result[i] = d
-            elif known != d:
+            elif _differ(known, d):
                 raise ShapeError(
                     f"shapes {' and '.join(map(show_shape, inputs))} do not fit together",
                     hint="sizes must be equal, or 1",
@@ -229,3 +229,8 @@ def broadcast(*inputs: Shape) -> Shape:
 
 def _is_one(d: Any) -> bool:
     return type(d) is int and d == 1
+
+
+def _differ(a: Any, b: Any) -> bool:
+    differ = a != b
+    return differ if type(differ) is bool else bool(differ.any())  # arrays

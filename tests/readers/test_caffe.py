@@ -23,7 +23,9 @@ def layer(name, kind, bottom="", top="", more="", **param):
 
 def inputs(size, channels=3, batch=10):
     dims = f"dim: {batch} dim: {channels} dim: {size} dim: {size}"
-    return f'layer {{ name: "data" type: "Input" top: "data" input_param {{ shape {{ {dims} }} }} }}\n'
+    return (
+        f'layer {{ name: "data" type: "Input" top: "data" input_param {{ shape {{ {dims} }} }} }}\n'
+    )
 
 
 class Chain:
@@ -223,3 +225,227 @@ def test_both_generations_give_one_ledger(book, text, size, channels):
     assert "layer {" not in old
     new, old = book(text), book(old)
     assert [r.to_dict() for r in new.ops] == [r.to_dict() for r in old.ops]
+
+
+INPUT = 'input: "data" input_shape { dim: 2 dim: 6 dim: 9 dim: 8 }\n'
+MAP = (6, 9, 8)
+UP = "num_output: 2 kernel_size: 4 stride_h: 2 stride_w: 2 pad: 1"
+KINDS = [
+    # type, its param message, kind in the ledger, output shape, parameters, buffers
+    ("Convolution", "num_output: 4 kernel_size: 3", "Conv", (4, 7, 6), 220, 0),
+    ("Convolution", "num_output: 4 kernel_h: 3 kernel_w: 1", "Conv", (4, 7, 8), 76, 0),
+    ("Convolution", "num_output: 4 kernel_size: [3, 1] pad: [1, 0]", "Conv", (4, 9, 8), 76, 0),
+    ("Convolution", "num_output: 4 kernel_size: 3 dilation: 2", "Conv", (4, 5, 4), 220, 0),
+    ("Convolution", "num_output: 4 kernel_size: 3 group: 2", "Conv", (4, 7, 6), 112, 0),
+    ("Convolution", "num_output: 4 kernel_size: 3 bias_term: false", "Conv", (4, 7, 6), 216, 0),
+    (
+        "Convolution",
+        "num_output: 4 kernel_size: 3 stride_h: 2 stride_w: 3",
+        "Conv",
+        (4, 4, 2),
+        220,
+        0,
+    ),
+    ("ConvolutionDepthwise", "num_output: 6 kernel_size: 3", "Conv", (6, 7, 6), 60, 0),
+    (
+        "Deconvolution",
+        "num_output: 2 kernel_size: 4 stride: 2 pad: 1",
+        "ConvTranspose",
+        (2, 18, 16),
+        194,
+        0,
+    ),
+    ("Pooling", "kernel_size: 2 stride: 2", "MaxPool", (6, 5, 4), 0, 0),
+    ("Pooling", "kernel_size: 2 stride: 2 round_mode: FLOOR", "MaxPool", (6, 4, 4), 0, 0),
+    ("Pooling", "pool: AVE kernel_size: 3 stride: 2 pad: 1", "AvgPool", (6, 5, 5), 0, 0),
+    ("Pooling", "pool: AVE kernel_size: 2 stride: 3 pad: 1", "AvgPool", (6, 4, 3), 0, 0),
+    ("Pooling", "pool: AVE global_pooling: true", "GlobalAvgPool", (6, 1, 1), 0, 0),
+    ("InnerProduct", "num_output: 5", "Linear", (5,), 2165, 0),
+    ("InnerProduct", "num_output: 5 axis: -1 bias_term: false", "Linear", (6, 9, 5), 40, 0),
+    ("LRN", "local_size: 3 norm_region: WITHIN_CHANNEL", "LocalResponseNorm", MAP, 0, 0),
+    ("ReLU", "negative_slope: 0.1", "LeakyReLU", MAP, 0, 0),
+    ("PReLU", "", "PReLU", MAP, 6, 0),
+    ("PReLU", "channel_shared: true", "PReLU", MAP, 1, 0),
+    ("Sigmoid", "", "Sigmoid", MAP, 0, 0),
+    ("TanH", "", "Tanh", MAP, 0, 0),
+    ("ELU", "alpha: 0.5", "ELU", MAP, 0, 0),
+    ("AbsVal", "", "Abs", MAP, 0, 0),
+    ("BNLL", "", "Softplus", MAP, 0, 0),
+    ("Power", "power: 2 shift: 1", "Power", MAP, 0, 0),
+    ("Dropout", "dropout_ratio: 0.3", "Dropout", MAP, 0, 0),
+    ("Softmax", "axis: 1", "Softmax", MAP, 0, 0),
+    ("BatchNorm", "use_global_stats: true", "BatchNorm", MAP, 0, 12),
+    ("Scale", "bias_term: true", "Scale", MAP, 12, 0),
+    ("Scale", "axis: 1 num_axes: 2", "Scale", MAP, 54, 0),
+    ("Bias", "axis: -1", "Scale", MAP, 8, 0),
+    ("Flatten", "", "Flatten", (432,), 0, 0),
+    ("Flatten", "axis: 2", "Flatten", (6, 72), 0, 0),
+    ("Reshape", "shape { dim: 0 dim: 3 dim: -1 }", "Reshape", (3, 144), 0, 0),
+    ("Reshape", "shape { dim: 2 dim: -1 }", "Reshape", (432,), 0, 0),
+    ("Reshape", "shape { dim: -1 } axis: 2", "Reshape", (6, 72), 0, 0),
+    ("Reshape", "shape { dim: 1 } axis: -1 num_axes: 0", "Reshape", (6, 9, 8, 1), 0, 0),
+    ("Reduction", "axis: 2 operation: MEAN", "Reduce", (6,), 0, 0),
+    ("MVN", "", "InstanceNorm", MAP, 0, 0),
+    ("MVN", "across_channels: true", "LayerNorm", MAP, 0, 0),
+    ("Permute", "order: [0, 2, 3, 1]", "Permute", (9, 8, 6), 0, 0),
+]
+MESSAGES = {
+    "ConvolutionDepthwise": "convolution",
+    "Deconvolution": "convolution",
+    "AbsVal": "absval",
+    "InnerProduct": "inner_product",
+    "BatchNorm": "batch_norm",
+    "Convolution": "convolution",
+}
+
+
+@pytest.mark.parametrize(("kind", "param", "word", "shape", "params", "buffers"), KINDS)
+def test_a_kind_of_layer(book, kind, param, word, shape, params, buffers):
+    message = f"{MESSAGES.get(kind, kind.lower())}_param {{ {param} }}"
+    ledger = book(INPUT + layer("x", kind, "data", more=message))
+    row = ledger.row("x")
+    assert (row.kind, row.outputs[0].shape[1:]) == (word, shape)
+    assert (ledger.totals.params, ledger.totals.buffers) == (params, buffers)
+    assert ledger.totals.complete and row.source.endswith("net.prototxt:2")
+
+
+def test_layers_with_several_inputs_or_outputs(book):
+    text = INPUT + layer("s", "Slice", "data", "a b c", more="slice_param { slice_point: [1, 3] }")
+    text += layer("t", "Slice", "c", "c1 c2 c3") + layer("cc", "Concat", "a b")
+    text += layer("e", "Eltwise", "c1 c2", operation="MAX") + layer("sp", "Split", "e", "e1 e2")
+    text += layer("m", "Eltwise", "e1 e2", operation="PROD") + layer("d", "Concat", "m cc")
+    ledger = book(text)
+    assert [t.shape[1] for t in ledger.row("s").outputs] == [1, 2, 3]
+    assert ledger.row("e").kind == "Maximum" and ledger.row("m").kind == "Multiply"
+    assert ledger.row("d").outputs[0].shape[1:] == (4, 9, 8)
+
+
+def test_a_scale_by_another_layer_meets_it_from_an_axis_on(book):
+    """Squeeze and excitation, as Caffe writes it."""
+    text = INPUT + layer("g", "Pooling", "data", pool="AVE", global_pooling="true")
+    text += layer("fc", "InnerProduct", "g", num_output=6)
+    text += layer("x", "Scale", "data fc", axis=0)
+    ledger = book(text)
+    assert ledger.row("x").kind == "Multiply"
+    assert ledger.row("x").outputs[0].shape[1:] == MAP
+    assert ledger.totals.params == 42
+
+
+def test_crop(book):
+    text = INPUT + layer("p", "Pooling", "data", kernel_size=2, stride=2)
+    text += layer("c", "Crop", "data p", axis=2, offset=1)
+    assert book(text).ops[-1].outputs[0].shape[1:] == (6, 5, 4)
+
+
+def test_embeddings_and_lstm(book):
+    text = 'input: "words" input_shape { dim: 7 dim: 2 }\n'
+    text += layer("em", "Embed", "words", input_dim=30, num_output=6)
+    text += layer("lstm", "LSTM", "em", more="recurrent_param { num_output: 8 }")
+    ledger = book(text)
+    assert ledger.row("em").params == 180
+    assert ledger.row("lstm").params == 4 * 8 * (6 + 8) + 4 * 8
+    assert ledger.totals.params == 180 + 6 + 480
+
+
+def test_shared_parameters_count_once(book):
+    share = 'param { name: "w" } param { name: "b" }'
+    text = INPUT + layer("a", "Convolution", "data", more=share, num_output=6, kernel_size=3)
+    text += layer("b", "Convolution", "a", more=share, num_output=6, kernel_size=3)
+    totals = book(text).totals
+    assert totals.params == 6 * 6 * 9 + 6
+
+
+def test_one_convolution_over_two_bottoms_counts_once(book):
+    text = INPUT + layer("p", "Pooling", "data", kernel_size=2, stride=2)
+    text += layer("c", "Convolution", "data p", "c1 c2", num_output=4, kernel_size=3)
+    ledger = book(text)
+    assert ledger.totals.params == 220
+    assert ledger.totals.macs == 216 * (7 * 6 + 3 * 2)
+
+
+def test_layers_whose_learning_rate_is_0_are_frozen(book):
+    text = INPUT
+    for name, rates in {"a": "param { lr_mult: 0 } param { lr_mult: 0 }", "b": ""}.items():
+        text += layer(name, "InnerProduct", "data", more=rates, num_output=2)
+    totals = book(text).totals
+    assert (totals.trainable, totals.frozen) == (866, 866)
+
+
+def test_what_no_rule_describes_is_unknown_with_a_reason(book):
+    text = (
+        INPUT
+        + layer("x", "ROIPooling", "data")
+        + layer("c", "Convolution", "x", num_output=4, kernel_size=1)
+    )
+    ledger = book(text)
+    assert not ledger.totals.complete
+    assert "no rule describes this kind of layer" in ledger.row("x").unknown["params"]
+    assert str(ledger.row("c").params) == "4x_C + 4"
+
+
+def test_losses_and_labels_are_no_part_of_the_network(book):
+    text = 'layer { name: "d" type: "Data" top: "data" top: "label"\n'
+    text += "  transform_param { crop_size: 12 mean_value: [104, 117, 123] } }\n"
+    text += layer("fc", "InnerProduct", "data", num_output=5)
+    text += layer("acc", "Accuracy", "fc label") + layer("loss", "SoftmaxWithLoss", "fc label")
+    text += layer("l2", "EuclideanLoss", "fc label")
+    ledger = book(text)
+    assert [row.name for row in ledger.ops] == ["data", "fc.flatten", "fc", "loss"]
+    assert str(ledger.graph.inputs["data"]) == "float32[N, 3, 12, 12]"
+    assert ledger.totals.complete and ledger.graph.outputs == ("loss",)
+
+
+def test_a_loss_that_feeds_a_layer_stays_as_one_unknown_number(book):
+    text = INPUT + layer("loss", "EuclideanLoss", "data data") + layer("p", "Power", "loss")
+    ledger = book(text)
+    assert ledger.row("loss").outputs[0].shape == ()
+    assert "a loss or a score" in ledger.row("loss").unknown["macs"]
+
+
+def test_the_number_of_channels_that_a_file_does_not_say_is_told(book):
+    text = 'layer { name: "d" type: "Data" top: "data" transform_param { crop_size: 12 } }\n'
+    ledger = book(text + layer("fc", "InnerProduct", "data", num_output=5))
+    assert "'data' is taken to have 3 channels" in ledger.graph.title
+
+
+def test_an_input_without_size_is_symbolic_until_it_is_given(book):
+    text = 'layer { name: "d" type: "Data" top: "data" }\n'
+    text += layer("c", "Convolution", "data", num_output=4, kernel_size=3)
+    assert str(book(text).row("c").params) == "36C + 4"
+    assert book(text, inputs="1x28x28").row("c").params == 40
+
+
+def test_phases_levels_and_stages(book):
+    rules = {
+        "a": "include { phase: TEST }",
+        "b": "include { phase: TRAIN } include { min_level: 1 }",
+        "c": "exclude { phase: TEST }",
+        "d": 'include { stage: "deploy" }',
+        "e": 'include { not_stage: "deploy" }',
+    }
+    text = INPUT + "".join(layer(n, "ReLU", "data", more=rule) for n, rule in rules.items())
+
+    def kept(state):
+        return "".join(row.name for row in book(state + text).ops[1:])
+
+    assert kept("") == "ae"
+    assert kept("state { phase: TRAIN }\n") == "bce"
+    assert kept('state { level: 1 stage: "deploy" }\n') == "abd"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'name: "a b" # comment\nlayer < name: \'x\' type: "Re" "LU", bottom: "data"; top: "x" >',
+        'layer: { name: "\\x78" type: "ReLU" bottom: ["data"] top: "x" relu_param {} }',
+    ],
+)
+def test_every_way_to_write_protobuf_text(book, text):
+    assert book(INPUT + text).row("x").kind == "ReLU"
+
+
+def test_a_missing_blob_and_a_wrong_layer_are_named(book):
+    with pytest.raises(GraphError, match=r"x \(ReLU\): takes 'daat'"):
+        book(INPUT + layer("x", "ReLU", "daat"))
+    with pytest.raises(SpecError, match="inner_product_param has no num_output"):
+        book(INPUT + layer("x", "InnerProduct", "data"))

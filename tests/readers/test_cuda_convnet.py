@@ -104,3 +104,113 @@ def test_the_size_of_images_is_a_symbol_until_it_is_given(book):
 def test_the_size_of_images_may_be_in_the_file(book):
     text = PAPER.replace("dataIdx=0", f"dataIdx=0\nstart=0\nend={3 * 224 * 224}")
     assert book(text, None).totals.params == 60_965_224
+
+
+IMAGES = "[data]\ntype=data\ndataIdx=0\nstart=0\nend=192\n\n"
+"""8×8 pixels of 3 channels."""
+
+
+def layer(name, kind, inputs, **values):
+    return section(name, kind, inputs=inputs, **values)
+
+
+KINDS = [
+    # type, its values, kind in the ledger, output shape, parameters
+    (
+        "conv",
+        {"channels": 3, "filters": 16, "filterSize": 3, "padding": 1},
+        "Conv",
+        (16, 8, 8),
+        448,
+    ),
+    ("conv", {"channels": 3, "filters": 4, "filterSize": 3, "stride": 2}, "Conv", (4, 4, 4), 112),
+    ("conv", {"channels": 3, "filters": 2, "filterSize": 3, "groups": 3}, "Conv", (6, 6, 6), 60),
+    ("local", {"channels": 3, "filters": 4, "filterSize": 3}, "LocallyConnected", (4, 6, 6), 4032),
+    ("fc", {"outputs": 10}, "Linear", (10,), 1930),
+    ("pool", {"pool": "max", "channels": 3, "sizeX": 3, "stride": 2}, "MaxPool", (3, 4, 4), 0),
+    ("pool", {"pool": "avg", "channels": 3, "sizeX": 2, "stride": 2}, "AvgPool", (3, 4, 4), 0),
+    ("rnorm", {"channels": 3, "size": 3}, "LocalResponseNorm", (3, 8, 8), 0),
+    ("cnorm", {"channels": 3, "sizeX": 3}, "LocalResponseNorm", (3, 8, 8), 0),
+    ("neuron", {"neuron": "tanh[1.7,0.66]"}, "Tanh", (3, 8, 8), 0),
+    ("neuron", {"neuron": "softrelu"}, "Softplus", (3, 8, 8), 0),
+    ("dropout", {}, "Dropout", (3, 8, 8), 0),
+    ("softmax", {}, "Softmax", (192,), 0),
+]
+
+
+@pytest.mark.parametrize(("kind", "values", "word", "shape", "params"), KINDS)
+def test_a_kind_of_layer(book, kind, values, word, shape, params):
+    ledger = book(IMAGES + layer("x", kind, "data", **values), None)
+    row = ledger.row("x")
+    assert (row.kind, row.outputs[0].shape[1:]) == (word, shape)
+    assert ledger.totals.params == params and ledger.totals.complete
+
+
+def test_biases_that_are_not_shared_are_one_for_each_position(book):
+    text = IMAGES + conv("x", "data", 3, 4, 3, sharedBiases=0)
+    ledger = book(text, None)
+    assert (ledger.totals.weights, ledger.totals.biases) == (4 * 27, 4 * 6 * 6)
+
+
+def test_several_inputs_have_kernels_of_their_own_and_one_bias(book):
+    text = IMAGES + conv("a", "data", 3, 4, 3, padding=1)
+    text += conv("x", "data,a", "3,4", 8, "3,5", padding="1,2")
+    ledger = book(text, None)
+    assert ledger.row("x").kind == "Add"
+    assert ledger.totals.params == 112 + 8 * (3 * 9 + 4 * 25) + 8
+
+
+def test_a_fully_connected_layer_of_several_inputs(book):
+    text = IMAGES + fc("a", "data", 6) + fc("x", "a,data", 5)
+    ledger = book(text, None)
+    assert ledger.row("x").params == (6 + 192) * 5 + 5
+
+
+def test_numbers_in_a_row_are_seen_as_images_again(book):
+    text = IMAGES + fc("a", "data", 64) + conv("x", "a", 4, 8, 3)
+    assert book(text, None).row("x").outputs[0].shape[1:] == (8, 2, 2)
+
+
+def test_sums_maxima_and_concatenations(book):
+    text = IMAGES + layer("s", "eltsum", "data,data") + layer("m", "eltmax", "data,s")
+    text += layer("c", "concat", "m,data") + fc("f", "c", 4) + layer("d", "concat", "f,c")
+    ledger = book(text, None)
+    assert ledger.row("c").outputs[0].shape[1:] == (6, 8, 8)
+    assert ledger.row("d").outputs[0].shape[1:] == (4 + 384,)
+    assert (ledger.row("s").kind, ledger.row("m").kind) == ("Add", "Maximum")
+
+
+def test_weights_of_another_layer_count_once(book):
+    text = IMAGES + conv("a", "data", 3, 4, 3) + conv("b", "data", 3, 4, 3, weightSource="a")
+    totals = book(text, None).totals
+    assert (totals.weights, totals.biases) == (108, 8)
+
+
+def test_filters_that_see_channels_drawn_at_random(book):
+    text = IMAGES + conv("a", "data", 3, 4, 3)
+    text += conv("x", "a", 4, 8, 3, groups=2, randSparse="true", filterChannels=3)
+    ledger = book(text, None)
+    assert ledger.row("x").params == 16 * 3 * 9 + 16
+    assert "drawn at random" in ledger.row("x").unknown["macs"]
+
+
+def test_poolings_that_start_outside_or_stop_early(book):
+    values = {"pool": "max", "channels": 3, "sizeX": 3, "stride": 2}
+    for start, size in ((-1, 4), (2, 3)):  # 1 + ⌈(8 − start − 3)/2⌉
+        ledger = book(IMAGES + layer("x", "pool", "data", start=start, **values), None)
+        assert ledger.row("x").elements == 3 * size * size
+    early = book(IMAGES + layer("x", "pool", "data", outputsX=2, **values), None)
+    assert early.ops[-1].elements == 12 and early.totals.complete
+
+
+def test_what_no_rule_describes_is_unknown_with_a_reason(book):
+    ledger = book(IMAGES + layer("x", "blocksparse", "data") + fc("f", "x", 2), None)
+    assert not ledger.totals.complete
+    assert "no rule describes this kind of layer" in ledger.row("x").unknown["params"]
+
+
+def test_the_place_of_an_error_is_the_layer_and_the_line(book):
+    with pytest.raises(NetledgerError) as caught:
+        book(IMAGES + conv("x", "data", 3, "few", 3), None)
+    assert caught.value.where == "x (conv)"
+    assert caught.value.source.endswith("layers.cfg:7")

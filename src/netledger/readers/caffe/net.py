@@ -185,7 +185,8 @@ class Net:
         chain = CHAINS[layer.type](layer) if layer.type in CHAINS else None
         if chain is None:
             rank = len(layer.shapes[0] or ()) if layer.shapes else 4
-            shapes = [unknown_shape(f"{layer.name}_{i}", rank) for i, _ in enumerate(layer.tops)]
+            names = [f"{layer.name}_{i}" if i else layer.name for i, _ in enumerate(layer.tops)]
+            shapes = [unknown_shape(name, rank) for name in names]
             op, self.unknown = Opaque(layer.type, tuple(shapes), NO_RULE), True
             return list(self.node(layer, op, layer.inputs, layer.name).outputs)
         return self._chain(layer, chain)

@@ -370,6 +370,9 @@ def test_other_yaml_parsers_see_the_same_text() -> None:
     for name in NASTY:
         assert yaml.safe_load(f"a: {scalar(name)}") == {"a": name}
         assert yaml.safe_load(f"[{scalar(name)}]") == [name]
+        text = write(Graph(name, {}, (), title=f"{name}, [{name}]"))
+        assert yaml.safe_load(text)["name"] == name
+        assert yaml.safe_load(text)["title"] == f"{name}, [{name}]"
 
 
 def test_names_that_are_left_out_come_out_equal() -> None:

@@ -276,7 +276,7 @@ def _entry(key: str, value: Any, indent: str) -> Iterator[str]:
     if len(head) > LONGEST_KEY:  # YAML's short form ends at 1,024 characters
         yield f"{indent}? {_name(key)}"
         head = f"{inner}:"
-    line = f"{head} {flow(value)}"
+    line = f"{head} {_line(value) if isinstance(value, str) else flow(value)}"
     if not isinstance(value, dict | list) or not value or len(line) <= WIDTH:
         yield line
         return
@@ -310,8 +310,8 @@ def scalar(value: Any) -> str:
 
 
 def _line(text: str) -> str:
-    """Text that has a line for itself: commas mean nothing there."""
-    return text if _is_plain(text.replace(", ", " ")) else _quoted(text)
+    """Text that has a line for itself: commas and brackets inside it mean nothing there."""
+    return text if _is_plain(re.sub(r", |(?<=\w)[][]", "_", text)) else _quoted(text)
 
 
 def _name(key: str) -> str:

@@ -24,6 +24,8 @@ def accepts(source: Source) -> bool:
         return False
     if source.path.suffix.lower() in (".yaml", ".yml"):
         return True
+    if source.head.lstrip().startswith(b"{"):  # JSON is YAML, but not all of it is a spec
+        return False
     return _LAYERS.search(source.head.decode("utf-8", "ignore")) is not None
 
 

@@ -184,7 +184,8 @@ def field_schema(rule: Rule) -> Schema:
     if rule.default is None:
         schema = {"anyOf": [*schema.get("anyOf", [schema]), {"type": "null"}]}
     if rule.default is not REQUIRED and rule.default is not None:
-        schema = {**schema, "default": rule.default}
+        default = list(rule.default) if isinstance(rule.default, tuple) else rule.default
+        schema = {**schema, "default": default}
     return _said(rule.help, schema)
 
 

@@ -12,15 +12,15 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 
-def load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("console", ROOT / "docs" / "console.py")
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-console = load()
+console = load("console")
 
 
 @pytest.mark.parametrize("page", console.pages(), ids=lambda page: page.name)
@@ -44,3 +44,14 @@ def test_a_wrong_example_would_be_found() -> None:
     wrong = "```console\n$ netledger show alexnet --format csv\nLayer 1\n```\n"
     assert console.refresh(wrong) != wrong
     assert "34848" in console.refresh(wrong)
+
+
+def test_pictures_show_what_the_commands_print() -> None:
+    pictures = load("pictures")
+    for path, svg in pictures.pictures().items():
+        assert words(path.read_text(encoding="utf-8")) == words(svg), "run: python docs/pictures.py"
+
+
+def words(svg: str) -> list[str]:
+    """The text of a picture, without how it is drawn."""
+    return re.findall(r">([^<>\s][^<>]*)</text>", svg)

@@ -75,8 +75,10 @@ class Network:
     def scope(self, name: str) -> Iterator[None]:
         """Layers made inside belong to the module `name`."""
         self._scopes.append(name)
-        yield
-        self._scopes.pop()
+        try:
+            yield
+        finally:
+            self._scopes.pop()
 
     @property
     def scope_name(self) -> str:

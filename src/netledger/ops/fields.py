@@ -72,6 +72,8 @@ class Rule:
         Raises:
             FieldError: If the value is not allowed.
         """
+        if getattr(value, "shape", None) == () and type(value).__module__ == "numpy":
+            value = value.item()  # a number of NumPy's would overflow
         if isinstance(value, Formula) or type(value).__module__ == "numpy":
             return value  # a derivation or a million variants: checked with ints beforehand
         if (value is None and self.default is None) or _ACCEPTS[self.kind](self, value):

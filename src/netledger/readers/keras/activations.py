@@ -48,7 +48,7 @@ def activated(call: Call, value: str, key: str = "activation") -> str:
         return call.add(op, value, part=said)
     fed = call.on(value)
     fed.kind, fed.name = str(said)[:80], call.name
-    return fed.opaque(_UNKNOWN, part="activation", same=said in _OTHERS)[0]
+    return fed.opaque(_UNKNOWN, part="activation", keeps=said in _OTHERS, bare=said in _OTHERS)[0]
 
 
 def _named(said: dict[str, Any]) -> Any:
@@ -68,7 +68,7 @@ def activation(call: Call) -> str:
     if op is not None:
         return call.add(op)
     call.kind = str(said)[:80]
-    return call.opaque(_UNKNOWN, same=said in _OTHERS)[0]
+    return call.opaque(_UNKNOWN, keeps=said in _OTHERS, bare=said in _OTHERS)[0]
 
 
 def relu(call: Call) -> str:

@@ -224,22 +224,25 @@ class Call:
         )
         return self.reading.add(node, f"{self.path}|{part}")
 
-    def opaque(self, reason: str, *, part: str = "", same: bool = False) -> list[str]:
+    def opaque(
+        self, reason: str, *, part: str = "", keeps: bool = False, bare: bool = False
+    ) -> list[str]:
         """Adds something that no rule describes; returns its values.
 
         Args:
             reason: Why nothing more is known.
             part: What it is within the layer.
-            same: True if it keeps the shape of its input and certainly stores nothing.
+            keeps: True if its output has the shape of its input.
+            bare: True if it certainly stores nothing.
         """
         said = [input_shape(s) for s in self.stated if isinstance(s, list)]
-        if same:
+        if keeps:
             said = [self.shape]
         elif not said:
             said = [unknown_shape(f"unknown {self.name}", len(self.shape) if self.inputs else 1)]
             reason += "; the file does not say the shape of its output"
         value = self.add(Opaque(self.kind, said, reason), part=part, outputs=len(said))
-        if same:
+        if bare:
             self.reading.keep(len(self.reading.nodes) - 1, ())
         return [value, *(f"{value}:{i}" for i in range(1, len(said)))]
 

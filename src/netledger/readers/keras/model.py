@@ -145,6 +145,7 @@ class _Model:
         }
         for name, number in _in_order(calls, values):
             said = tuple(stated.get((name, number, i)) for i in range(MOST_OUTPUTS))
+            said = said if any(said) else ()
             inbound = resolve(calls[name, number], values)
             made = self.call(self.layers[self.index[name]], inbound, said)
             values.update({(name, number, i): value for i, value in enumerate(made)})

@@ -26,11 +26,16 @@ def affine(call: Call) -> tuple[dict[str, bool], Slots]:
 def batch_norm(call: Call) -> list[str]:
     """``BatchNormalization``, ``SyncBatchNormalization``."""
     last = channel_axis(call)
-    if last is None or call.config.get("renorm"):
-        return call.opaque("no rule describes a batch normalisation over this axis, or with renorm")
+    if last is None:
+        return call.opaque("no rule describes a batch normalisation over this axis", keeps=True)
     fields, slots = affine(call)
     op = BatchNorm(channels_last=last, **fields)
-    return [call.add(op, slots=(*slots, STATISTIC, STATISTIC))]
+    value = call.add(op, slots=(*slots, STATISTIC, STATISTIC))
+    if call.config.flag("renorm", False):  # Ioffe (2017)
+        width = call.shape[-1 if last else 1]
+        for part in ("moving_stddev", "renorm_mean", "renorm_stddev"):
+            call.add(Tensor([width], "buffer"), part=part, slots=(STATISTIC,))
+    return [value]
 
 
 def layer_norm(call: Call) -> str:
@@ -51,7 +56,7 @@ def group_norm(call: Call) -> list[str]:
     """``GroupNormalization``; −1 groups are as many as channels."""
     last = channel_axis(call)
     if last is None:
-        return call.opaque("no rule describes a group normalisation over this axis")
+        return call.opaque("no rule describes a group normalisation over this axis", keeps=True)
     fields, slots = affine(call)
     groups = call.config.integer("groups", 32)
     if groups == -1:
@@ -70,7 +75,7 @@ def normalization(call: Call) -> list[str]:
     last = channel_axis(call)
     stored = call.config.get("mean") is None
     if last is None:
-        return call.opaque("no rule describes a normalisation over these axes")
+        return call.opaque("no rule describes a normalisation over these axes", keeps=True)
     op = BatchNorm(scale=False, center=False, running_stats=stored, channels_last=last)
     value = call.add(op, slots=(STATISTIC, STATISTIC) if stored else ())
     if stored:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from netledger.ops import Reshape
+from netledger.ops import Reshape, Tensor
 from netledger.readers.keras.activations import ACTIVATIONS
-from netledger.readers.keras.call import Call, LayerRule
+from netledger.readers.keras.call import STATISTIC, Call, LayerRule
 from netledger.readers.keras.config import Entry, is_model
 from netledger.readers.keras.layers import LAYERS
 from netledger.readers.keras.operations import OPERATIONS, tensorflow
@@ -37,7 +37,25 @@ def _unknown(call: Call) -> list[str]:
 
 def lambda_layer(call: Call) -> list[str]:
     """``Lambda``: never run; its outputs are what the file says they are."""
+    said = call.config.get("output_shape")
+    if not call.stated and isinstance(said, list):
+        call.stated = ([None, *said],)
     return call.opaque(_NEVER)
+
+
+def spectral(call: Call) -> Any:
+    """``SpectralNormalization``: the layer it wraps, and a vector kept beside its kernel."""
+    inner, entry = call.wrapped("layer")
+    rule = find_layer(entry)
+    if rule not in (LAYERS["Dense"], LAYERS["Conv2D"]):
+        return _unknown(call)
+    call.sort("layer", str(inner.config.get("name")))
+    made = rule(inner)
+    if call.stored is not None:  # some files hold the kernel twice
+        del call.stored[:-1]
+    width = inner.config.integer("units" if rule is LAYERS["Dense"] else "filters")
+    call.add(Tensor([1, width], "buffer"), part="vector", slots=(STATISTIC,))
+    return made
 
 
 def time_distributed(call: Call) -> Any:
@@ -65,6 +83,7 @@ _TABLE: dict[str, LayerRule] = {
     **ACTIVATIONS,
     **SEQUENCES,
     "TimeDistributed": time_distributed,
+    "SpectralNormalization": spectral,
     "TFOpLambda": tensorflow,
     "SlicingOpLambda": tensorflow,
     "Lambda": lambda_layer,

@@ -25,8 +25,9 @@ from netledger.infer import infer
 from netledger.ops.opaque import NO_SIZE
 from netledger.readers.common import Source
 from netledger.readers.onnx.model import Function, Model, decode
-from netledger.readers.onnx.translate import Scope, Translator
-from netledger.readers.onnx.values import Value
+from netledger.readers.onnx.scope import Scope
+from netledger.readers.onnx.translate import Translator
+from netledger.readers.onnx.values import Unknown, Value
 from netledger.readers.onnx.wire import LENGTH, VARINT, Wire
 
 MAX_TENSORS = 200_000
@@ -86,6 +87,8 @@ def read(source: Source) -> Graph:
     book = Translator(wire, _functions(model, source.name))
     try:
         outputs = _walk(book, model)
+    except Unknown as reason:
+        raise SpecError(str(reason), where=source.name) from None
     except NetledgerError as error:
         error.at(source=source.name)
         if book.nodes:
@@ -108,7 +111,7 @@ def _functions(model: Model, where: str) -> dict[tuple[str, str], Function]:
 def _walk(book: Translator, model: Model) -> tuple[str, ...]:
     graph = model.graph
     assert graph is not None
-    scope = Scope(graph.nodes, [value.name for value in graph.outputs], wire=book.wire)
+    scope = Scope(graph.nodes, [value.name for value in graph.outputs])
     for opset in model.opsets:
         domain = "" if opset.domain == "ai.onnx" else opset.domain
         if scope.opsets.setdefault(domain, opset.version) != opset.version:

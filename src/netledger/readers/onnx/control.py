@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,24 +10,15 @@ from netledger.errors import GraphError, SpecError
 from netledger.formula import Formula, prod
 from netledger.graph import TensorType
 from netledger.readers.onnx import model
+from netledger.readers.onnx.place import Place
+from netledger.readers.onnx.scope import Scope, names
 from netledger.readers.onnx.values import Call, Unknown, Value, contents
+from netledger.readers.onnx.wire import Wire
 
 if TYPE_CHECKING:
-    from netledger.readers.onnx.translate import Place, Scope, Translator
+    from netledger.readers.onnx.translate import Translator
 
-Special = Callable[["Translator", Call, "Place"], list[Value]]
-
-
-def names(graph: model.Graph) -> Iterator[str]:
-    """The names that a subgraph takes, its own among them."""
-    for node in graph.nodes:
-        yield from node.inputs
-        for attribute in node.attributes:
-            for inner in (attribute.g, *attribute.graphs):
-                if inner is not None:
-                    yield from names(inner)
-    for value in graph.outputs:
-        yield value.name
+Special = Callable[["Translator", Call, Place], list[Value]]
 
 
 def constant(book: Translator, call: Call, place: Place) -> list[Value]:
@@ -83,15 +74,17 @@ def branches(book: Translator, call: Call, place: Place) -> list[Value]:
     known = contents(condition, call.wire) if condition.constant else None
     if known and known[0] is not None and not isinstance(known[0], Formula):
         return inside(book, then if known[0] else other, place)
-    if signature(then, place.scope) == signature(other, place.scope) is not None:
+    if (
+        signature(then, place.scope, call.wire)
+        == signature(other, place.scope, call.wire)
+        is not None
+    ):
         return inside(book, then, place)
     return subgraphs(book, call, place)
 
 
 def inside(book: Translator, graph: model.Graph, place: Place) -> list[Value]:
     """The nodes of a branch, as if they stood here."""
-    from netledger.readers.onnx.translate import Scope
-
     scope = Scope(graph.nodes, [value.name for value in graph.outputs], place.scope)
     for tensor in graph.initializers:
         book.store(scope, tensor, scope.path)
@@ -106,21 +99,19 @@ def inside(book: Translator, graph: model.Graph, place: Place) -> list[Value]:
     return made
 
 
-def signature(graph: model.Graph, scope: Scope) -> Any:
+def signature(graph: model.Graph, scope: Scope, wire: Wire) -> Any:
     """What a branch does, but for names; None if that is not simple."""
-    local = {t.name: ("stored", i) for i, t in enumerate(graph.initializers)}
-    found: list[Any] = [len(graph.outputs)]
-    for tensor in graph.initializers:
-        found.append((tensor.data_type, tensor.dims.parts and tensor.dims.count))
     if graph.initializers:
         return None
+    local: dict[str, tuple[int, int]] = {}
+    found: list[Any] = [len(graph.outputs)]
     for i, node in enumerate(graph.nodes):
         attributes = []
         for a in sorted(node.attributes, key=lambda a: a.name):
             if a.g is not None or a.graphs or a.t is not None or a.refers:
                 return None
-            ints = a.ints.integers(scope.wire)
-            text = a.s and scope.wire.text(*a.s)
+            ints = a.ints.integers(wire)
+            text = a.s and wire.text(*a.s)
             attributes.append((a.name, a.i, a.f, text, tuple(ints or ())))
         takes = []
         for name in node.inputs:

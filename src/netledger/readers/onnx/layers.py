@@ -74,7 +74,7 @@ def windows(call: Call, kernel: Any, rank: int) -> dict[str, Any]:
 def conv(call: Call, x: int = 0, w: int = 1, b: int = 2) -> Layer:
     """Conv, QLinearConv, ConvInteger: (out, in/groups, *kernel), as ours."""
     weight = call.weight(w, "weight")
-    shape = weight.parameter.shape
+    shape: Any = weight.parameter.shape
     if len(shape) < 3:
         raise Unknown(f"its weight has {len(shape)} axes")
     op = Conv(shape[0], bias=call.has(b), **windows(call, shape[2:], len(shape) - 2))
@@ -124,7 +124,7 @@ def gemm(call: Call) -> Layer:
         if call.has(2):
             raise Unknown("a product of two computed matrices with a third one added")
         return Layer(MatMul(), [a, b])
-    shape = b.shape if turned else tuple(reversed(b.shape))
+    shape: Any = b.shape if turned else tuple(reversed(b.shape))
     if len(shape) != 2:
         raise Unknown(f"its weight has {len(shape)} axes")
     weights = [call.weight(1, "weight", shape=shape)]
@@ -140,7 +140,8 @@ def matmul(call: Call, a: int = 0, b: int = 1) -> Layer:
     """MatMul: a dense layer if a stored matrix is on the right."""
     left, right = call.value(a), call.value(b)
     if right.stored and len(right.shape) == 2 and len(left.shape) >= 2:
-        rows, columns = right.shape
+        stored: Any = right.shape
+        rows, columns = stored
         weight = call.weight(b, "weight", shape=(columns, rows))
         return Layer(Linear(columns, bias=False), [left], [weight])
     if len(left.shape) < 2 or len(right.shape) < 2:
@@ -175,7 +176,8 @@ def gather(call: Call) -> Layer:
     x, index = call.value(0), call.value(1)
     at = axis(call.integer("axis", 0), len(x.shape))
     if x.learned and len(x.shape) == 2 and at == 0 and not index.learned and index.shape:
-        rows, width = x.shape
+        table: Any = x.shape
+        rows, width = table
         return Layer(Embedding(rows, width), [index], [call.weight(0, "weight")])
     if index.constant:
         return Layer(Gather(at, index.shape), [x])
@@ -276,7 +278,7 @@ def recurrent(call: Call) -> list[Value]:
     if call.used[0]:
         first, second, _ = sequence.shape
         if batch_first or not both:
-            shape = (first, second, op.directions, hidden)
+            shape: Any = (first, second, op.directions, hidden)
             shape = shape if batch_first else (first, 1, second, hidden)
             sequence = call.before(Layer(_to(shape), [sequence]), False)[0]
         else:
@@ -312,11 +314,12 @@ def attention(call: Call) -> Layer:
     if 0 in heads:
         raise Unknown("it does not say how many heads it has")
     parts = []
+    batch: Any
     for value, count in zip(values, heads, strict=True):
         batch, tokens, width = value.shape
         split = call.before(Layer(_to((batch, tokens, count, width // count)), [value]), False)
         parts += call.before(Layer(Permute((0, 2, 1, 3)), split), False)
     made = call.before(Layer(ScaledDotProductAttention(), parts), True)
     turned = call.before(Layer(Permute((0, 2, 1, 3)), made), False)
-    batch, tokens, count, width = turned[0].shape
-    return Layer(_to((batch, tokens, count * width)), turned)
+    whole: Any = turned[0].shape
+    return Layer(_to((*whole[:2], whole[2] * whole[3])), turned)

@@ -245,7 +245,10 @@ def resize(call: Call) -> Layer:
     x = call.shape(0)
     mode = call.text("mode", "nearest")
     mode = MODES.get(len(x) - 2, "linear") if mode == "linear" else mode
-    fields = {"mode": "bicubic" if mode == "cubic" else mode, "channels_last": False}
+    fields: dict[str, Any] = {
+        "mode": "bicubic" if mode == "cubic" else mode,
+        "channels_last": False,
+    }
     if call.has(3) and call.shape(3) != (0,):
         sizes = list(call.items(3))
         scales = None

@@ -17,6 +17,7 @@ from netledger.formula import Formula, maximum, minimum, prod
 from netledger.formula.simplify import simplify
 from netledger.ops.base import axis
 from netledger.readers.onnx.model import DTYPES
+from netledger.readers.onnx.types import LONGEST, leaves
 from netledger.readers.onnx.values import FOLDED, Call, Items, Unknown, contents
 
 Sizes = tuple[int, ...]
@@ -127,7 +128,8 @@ def _one(rule: Callable[..., Any], row: tuple[Any, ...]) -> Any:
     except (ArithmeticError, TypeError, ValueError):
         return None
     if isinstance(found, Formula):
-        return simplify(found)
+        found = simplify(found)
+        return found if leaves(found) <= LONGEST else None
     if isinstance(found, int) and not -(1 << 63) <= found < 1 << 63:
         return None
     return found
@@ -298,7 +300,8 @@ def _fill(call: Call, known: list[Known]) -> list[Known]:
         if attribute.t.data_type == 7 and found[1] - found[0] == 8:
             value = int.from_bytes(call.wire.view[slice(*found)], "little", signed=True)
         elif attribute.t.data_type == 7:
-            value = (attribute.t.int64s.integers(call.wire) or [None])[0]
+            numbers = attribute.t.int64s.integers(call.wire)
+            value = numbers[0] if numbers else None
     shape = _bounded(tuple(known[0].items))
     return [Known(shape, (value,) * prod(shape))]
 

@@ -1,10 +1,14 @@
-"""Which rule reads which ONNX operation. https://onnx.ai/onnx/operators"""
+"""Which rule reads which ONNX operation.
+
+https://onnx.ai/onnx/operators
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import ceil
 
-from netledger.formula import prod
+from netledger.formula import ceil_div, prod
 from netledger.graph import WEIGHT, Parameter, Shape
 from netledger.ops import (
     Activation,
@@ -126,6 +130,13 @@ def _gather_nd(call: Call) -> list[Shape]:
 def _grid_sample(call: Call) -> list[Shape]:
     x, grid = call.shape(0), call.shape(1)
     return [(x[0], x[1], *grid[1:-1])]
+
+
+def _range(call: Call) -> list[Shape]:
+    start, limit, delta = (call.items(i)[0] for i in range(3))
+    if any(isinstance(x, float) for x in (start, limit, delta)):
+        return [(max(ceil((limit - start) / delta), 0),)]
+    return [(ceil_div(limit - start, delta),)]
 
 
 def n_bits(call: Call) -> Layer:
@@ -267,6 +278,7 @@ RULES: dict[str, Rule] = {
     "OneHot": known(_one_hot),
     "TopK": known(_top),
     "EyeLike": known(_like(0)),
+    "Range": known(_range),
     "ConstantOfShape": known(lambda call: [tuple(call.items(0))]),
 }
 """The rule of each operation; those of another domain than ONNX's own have it before the name."""

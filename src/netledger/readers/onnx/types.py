@@ -13,6 +13,8 @@ from netledger.readers.onnx.model import DTYPES
 from netledger.readers.onnx.wire import Wire
 
 MAX_RANK = 16
+LONGEST = 64
+"""The most leaves that the formula of a size may have."""
 
 
 class Types:
@@ -61,7 +63,7 @@ class Types:
         tensor = value.type.tensor if value.type else None
         if tensor is None or tensor.shape is None:
             return None
-        dims = []
+        dims: list[Dim] = []
         for i, d in enumerate(self._dims(value.name, tensor.shape)):
             if d.value is None and d.param is None:
                 dims.append(BATCH if i == 0 else self._named(f"{value.name}_{i}"))
@@ -80,7 +82,7 @@ class Types:
         if tensor is None or tensor.shape is None:
             return None
         dims = self._dims(name, tensor.shape)
-        found = []
+        found: list[Dim] = []
         for i, d in enumerate(dims):
             known = d.value is not None or d.param in self.symbols
             if not known and derived is not None and len(derived.shape) == len(dims):

@@ -158,11 +158,13 @@ class Call:
 
     def integer(self, name: str, default: int) -> int:
         """An attribute that is an integer."""
-        return self._read(name, lambda a: a.i, default, "an integer")
+        found: int = self._read(name, lambda a: a.i, default, "an integer")
+        return found
 
     def real(self, name: str, default: float) -> float:
         """An attribute that is a float."""
-        return self._read(name, lambda a: a.f, default, "a number")
+        found: float = self._read(name, lambda a: a.f, default, "a number")
+        return found
 
     def integers(self, name: str) -> tuple[int, ...] | None:
         """An attribute that is a list of integers."""
@@ -171,13 +173,18 @@ class Call:
             found = a.ints.integers(self.wire)
             return None if found is None or a.i is not None or a.s else tuple(found)
 
-        return self._read(name, get, None, f"a list of at most {SMALL:,} integers")
+        wanted = f"a list of at most {SMALL:,} integers"
+        found: tuple[int, ...] | None = self._read(name, get, None, wanted)
+        return found
 
     def text(self, name: str, default: str) -> str:
         """An attribute that is a string."""
-        return self._read(
-            name, lambda a: None if a.s is None else self.wire.text(*a.s), default, "text"
-        )
+
+        def get(a: Attribute) -> Any:
+            return None if a.s is None else self.wire.text(*a.s)
+
+        found: str = self._read(name, get, default, "text")
+        return found
 
     def _read(self, name: str, get: Callable[[Attribute], Any], default: Any, wanted: str) -> Any:
         attribute = self.attributes.get(name)

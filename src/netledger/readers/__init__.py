@@ -24,6 +24,7 @@ READERS: tuple[str, ...] = (
     "keras",
     "safetensors",
     "gguf",
+    "torch_export",
     "torch_pickle",
     "caffe",
     "cuda_convnet",

@@ -1,0 +1,137 @@
+"""A call of an ATen operator, and what it becomes here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from netledger.errors import ShapeError
+from netledger.formula import Formula
+from netledger.graph import Shape, TensorType
+from netledger.ops import Op
+
+
+class Value(NamedTuple):
+    """A tensor in the arguments of a call.
+
+    Attributes:
+        name: What it is called in the graph.
+        type: Its shape and dtype.
+        stored: The parameter or buffer that it is; empty if it is computed.
+        flipped: True for a stored matrix that is used transposed.
+    """
+
+    name: str
+    type: TensorType
+    stored: str = ""
+    flipped: bool = False
+
+    @property
+    def shape(self) -> Shape:
+        """Its dimensions."""
+        return self.type.shape
+
+
+class Call(NamedTuple):
+    """A call of an operator.
+
+    Attributes:
+        target: The operator without its overload: ``conv2d``.
+        args: Its arguments by the names of the operator's schema; those with the schema's default
+            may be missing. Tensors are `Value`s.
+        results: What the source says of each output, None where it says nothing.
+    """
+
+    target: str
+    args: Mapping[str, Any]
+    results: tuple[TensorType | None, ...]
+
+    def value(self, *names: str) -> Value:
+        """The tensor of that name; the first that there is.
+
+        Raises:
+            ShapeError: If there is none.
+        """
+        found = self.optional(*names)
+        if found is None:
+            raise ShapeError(f"{self.target} has no tensor {names[0]!r}")
+        return found
+
+    def optional(self, *names: str) -> Value | None:
+        """The tensor of that name, or None."""
+        for name in names:
+            found = self.args.get(name)
+            if isinstance(found, Value):
+                return found
+        return None
+
+    def values(self) -> list[Value]:
+        """All tensors, those in lists too."""
+        found: list[Value] = []
+        for arg in self.args.values():
+            if isinstance(arg, Value):
+                found.append(arg)
+            elif isinstance(arg, list):
+                found += [v for v in arg if isinstance(v, Value)]
+        return found
+
+    def integer(self, name: str, default: Any = None) -> Any:
+        """A whole number (or a size with a symbol).
+
+        Raises:
+            ShapeError: If it is missing, or anything else.
+        """
+        found = self.args.get(name)
+        found = default if found is None else found
+        if isinstance(found, bool) or not isinstance(found, int | Formula):
+            raise ShapeError(f"{self.target} has no whole number {name!r}")
+        return found
+
+    def integers(self, name: str, default: Any = None) -> tuple[Any, ...]:
+        """Whole numbers; a single one counts as a list of it.
+
+        Raises:
+            ShapeError: If they are missing, or anything else.
+        """
+        found = self.args.get(name)
+        found = default if found is None or found == [] else found
+        found = [found] if isinstance(found, int | Formula) else found
+        if not isinstance(found, list | tuple) or not all(
+            isinstance(v, int | Formula) and not isinstance(v, bool) for v in found
+        ):
+            raise ShapeError(f"{self.target} has no whole numbers {name!r}")
+        return tuple(found)
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        """True or false."""
+        found = self.args.get(name, default)
+        return found if isinstance(found, bool) else default
+
+    def number(self, name: str, default: float) -> float:
+        """A number."""
+        found = self.args.get(name, default)
+        plain = isinstance(found, int | float) and not isinstance(found, bool)
+        return found if plain else default
+
+
+class Layer(NamedTuple):
+    """What a call becomes.
+
+    Attributes:
+        ops: Operations; each takes what the one before made, the first takes the inputs.
+        inputs: Computed tensors.
+        weights: The stored tensors that the last operation's own parameters are, in its order.
+        each: True if every output is made by an operation of its own, all from the inputs.
+        known: True if an operation without rules surely stores and accumulates nothing.
+    """
+
+    ops: tuple[Op, ...]
+    inputs: tuple[Value, ...]
+    weights: tuple[Value, ...] = ()
+    each: bool = False
+    known: bool = False
+
+
+def layer(op: Op, *inputs: Value) -> Layer:
+    """One operation on computed tensors."""
+    return Layer((op,), inputs)

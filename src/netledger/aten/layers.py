@@ -1,0 +1,221 @@
+"""Operators with weights: convolutions, products, normalisations, recurrent layers, attention."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from netledger.aten.call import Call, Layer, Value, layer
+from netledger.errors import ShapeError
+from netledger.ops import (
+    GRU,
+    LSTM,
+    RNN,
+    BatchNorm,
+    Conv,
+    ConvTranspose,
+    Einsum,
+    Embedding,
+    GroupNorm,
+    InstanceNorm,
+    LayerNorm,
+    Linear,
+    MatMul,
+    Op,
+    PReLU,
+    RMSNorm,
+    ScaledDotProductAttention,
+)
+from netledger.ops.recurrent import Recurrent
+
+
+def _kept(*values: Value | None) -> tuple[Value, ...]:
+    """The stored ones; a computed weight is refused, for the rules would count it as stored."""
+    present = tuple(v for v in values if v is not None)
+    if not all(v.stored for v in present):
+        raise ShapeError("a weight is computed")
+    return present
+
+
+def _size(d: Any) -> int:
+    """A stored dimension, which never has a symbol."""
+    if not isinstance(d, int):
+        raise ShapeError("a stored tensor whose size is a symbol")
+    return d
+
+
+def _per_axis(values: tuple[Any, ...], rank: int) -> Any:
+    """One number for all axes where they are equal."""
+    return values[0] if len(set(values)) == 1 else values
+
+
+def convolution(call: Call) -> Layer:
+    """conv1d, conv2d, conv3d, convolution and the transposed ones."""
+    x, weight, bias = call.value("input", "self"), call.value("weight"), call.optional("bias")
+    rank = len(weight.shape) - 2
+    padding = call.args.get("padding")
+    stride = call.integers("stride", 1)
+    dilation = call.integers("dilation", 1)
+    fields: dict[str, Any] = {
+        "kernel_size": _per_axis(weight.shape[2:], rank),
+        "stride": _per_axis(stride, rank),
+        "padding": padding
+        if isinstance(padding, str)
+        else _per_axis(call.integers("padding", 0), rank),
+        "dilation": _per_axis(dilation, rank),
+        "groups": call.integer("groups", 1),
+        "bias": bias is not None,
+        "channels_last": False,
+    }
+    if "transpose" in call.target or call.flag("transposed"):
+        extra = _per_axis(call.integers("output_padding", 0), rank)
+        out = weight.shape[1] * fields["groups"]
+        op: Op = ConvTranspose(out, output_padding=extra, **fields)
+    else:
+        op = Conv(_size(weight.shape[0]), **fields)
+    return Layer((op,), (x,), _kept(weight, bias))
+
+
+def linear(call: Call) -> Layer:
+    """linear: a matrix that is stored; or the product with one that is computed."""
+    x, weight, bias = call.value("input"), call.value("weight"), call.optional("bias")
+    if not weight.stored:
+        return _times_transposed(x, weight)
+    if len(x.shape) < 2:
+        raise ShapeError("linear on a single vector")
+    op = Linear(_size(weight.shape[0]), bias=bias is not None)
+    return Layer((op,), (x,), _kept(weight, bias))
+
+
+def _times_transposed(x: Value, weight: Value) -> Layer:
+    letters = "abcdefghij"[: len(x.shape) - 1]
+    return layer(Einsum(f"{letters}z,yz->{letters}y"), x, weight)
+
+
+def addmm(call: Call) -> Layer:
+    """addmm: a fully connected layer if the matrix is a stored one, transposed."""
+    bias, x, weight = call.value("self"), call.value("mat1"), call.value("mat2")
+    if weight.stored and weight.flipped and bias.stored and len(bias.shape) == 1:
+        return Layer((Linear(_size(weight.shape[1])),), (x,), _kept(weight, bias))
+    return layer(MatMul(), x, weight)
+
+
+def matmul(call: Call) -> Layer:
+    """mm, bmm, matmul, baddbmm."""
+    x = call.value("batch1", "self")  # baddbmm has a self besides, which is added
+    weight = call.value("batch2", "mat2", "other")
+    if weight.stored and weight.flipped and len(x.shape) >= 2:
+        return Layer((Linear(_size(weight.shape[1]), bias=False),), (x,), _kept(weight))
+    ranks = len(x.shape), len(weight.shape)
+    if min(ranks) < 2:  # a vector
+        a, b = ("z", "z") if ranks == (1, 1) else ("z", "yz") if ranks[0] == 1 else ("yz", "z")
+        if max(ranks) > 2:
+            raise ShapeError("matmul of a vector and a stack of matrices")
+        if ranks == (1, 2):
+            b = "zy"
+        out = "y" if max(ranks) == 2 else ""
+        return layer(Einsum(f"{a},{b}->{out}"), x, weight)
+    return layer(MatMul(), x, weight)
+
+
+def embedding(call: Call) -> Layer:
+    """embedding: rows of a stored table."""
+    weight, indices = call.value("weight"), call.value("indices")
+    return Layer((Embedding(*map(_size, weight.shape)),), (indices,), _kept(weight))
+
+
+def batch_norm(call: Call) -> Layer:
+    """batch_norm and the forms that decompositions make of it."""
+    x, weight, bias = call.value("input"), call.optional("weight"), call.optional("bias")
+    mean, variance = call.optional("running_mean"), call.optional("running_var")
+    op = BatchNorm(
+        scale=weight is not None,
+        center=bias is not None,
+        running_stats=mean is not None,
+        channels_last=False,
+    )
+    return Layer((op,), (x,), _kept(weight, bias, mean, variance))
+
+
+def instance_norm(call: Call) -> Layer:
+    """instance_norm."""
+    x, weight, bias = call.value("input"), call.optional("weight"), call.optional("bias")
+    mean, variance = call.optional("running_mean"), call.optional("running_var")
+    op = InstanceNorm(
+        scale=weight is not None,
+        center=bias is not None,
+        running_stats=mean is not None,
+        channels_last=False,
+    )
+    return Layer((op,), (x,), _kept(weight, bias, mean, variance))
+
+
+def group_norm(call: Call) -> Layer:
+    """group_norm, native_group_norm."""
+    x, weight, bias = call.value("input"), call.optional("weight"), call.optional("bias")
+    groups = call.integer("num_groups" if "num_groups" in call.args else "group")
+    op = GroupNorm(
+        groups=groups, scale=weight is not None, center=bias is not None, channels_last=False
+    )
+    return Layer((op,), (x,), _kept(weight, bias))
+
+
+def layer_norm(call: Call) -> Layer:
+    """layer_norm, native_layer_norm, rms_norm."""
+    x, weight, bias = call.value("input"), call.optional("weight"), call.optional("bias")
+    rank = len(call.integers("normalized_shape"))
+    over: Any = -1 if rank == 1 else tuple(range(-rank, 0))
+    if "rms" in call.target:
+        return Layer((RMSNorm(over, scale=weight is not None),), (x,), _kept(weight))
+    op = LayerNorm(over, scale=weight is not None, center=bias is not None)
+    return Layer((op,), (x,), _kept(weight, bias))
+
+
+def prelu(call: Call) -> Layer:
+    """prelu: one slope, or one for each channel."""
+    x, weight = call.value("self"), call.value("weight")
+    op = PReLU(channel_axis=None if weight.shape[0] == 1 else 1)
+    return Layer((op,), (x,), _kept(weight))
+
+
+_RECURRENT: dict[str, type[Recurrent]] = {
+    "lstm": LSTM,
+    "gru": GRU,
+    "rnn_tanh": RNN,
+    "rnn_relu": RNN,
+}
+
+
+def recurrent(call: Call) -> Layer:
+    """lstm, gru, rnn_tanh, rnn_relu; the states that it begins with are settings."""
+    kind = _RECURRENT[call.target]
+    x, weights = call.value("input"), call.args.get("params")
+    if not isinstance(weights, list) or len(weights) < 2 or len(x.shape) != 3:
+        raise ShapeError(f"{call.target} without its weights, or on packed sequences")
+    stored = _kept(*weights)
+    rows, width = map(_size, stored[1].shape)
+    hidden = rows // kind.gates
+    fields: dict[str, Any] = {"projection_size": width} if width != hidden else {}
+    op = kind(
+        hidden,
+        num_layers=call.integer("num_layers", 1),
+        bidirectional=call.flag("bidirectional"),
+        bias=call.flag("has_biases", True),
+        batch_first=call.flag("batch_first"),
+        **fields,
+    )
+    return Layer((op,), (x,), stored)
+
+
+def attention(call: Call) -> Layer:
+    """scaled_dot_product_attention."""
+    parts = [call.value(name) for name in ("query", "key", "value")]
+    mask = call.optional("attn_mask")
+    return layer(ScaledDotProductAttention(), *parts, *([mask] if mask else []))
+
+
+def einsum(call: Call) -> Layer:
+    """Einsum."""
+    equation, tensors = call.args.get("equation"), call.args.get("tensors")
+    if not isinstance(equation, str) or not isinstance(tensors, list):
+        raise ShapeError("einsum without an equation")
+    return layer(Einsum(equation), *tensors)

@@ -1,0 +1,268 @@
+"""Operators that move numbers, reduce them, or make them out of nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from netledger.aten.call import Call, Layer, Value, layer
+from netledger.errors import ShapeError
+from netledger.formula import prod
+from netledger.graph import Shape
+from netledger.ops import (
+    AdaptiveAvgPool,
+    AdaptiveMaxPool,
+    AvgPool,
+    Concat,
+    Constant,
+    Expand,
+    Flatten,
+    Gather,
+    MaxPool,
+    Op,
+    Opaque,
+    Pad,
+    Permute,
+    PixelShuffle,
+    Reduce,
+    Reshape,
+    Resize,
+    Slice,
+    Split,
+    Stack,
+)
+from netledger.ops.base import axis
+
+Rule = Callable[[Call], Layer]
+
+
+def _same(values: tuple[Any, ...]) -> Any:
+    return values[0] if len(set(values)) == 1 else values
+
+
+def pool(call: Call) -> Layer:
+    """max_pool1d … 3d and avg_pool1d … 3d."""
+    kernel = call.integers("kernel_size")
+    fields: dict[str, Any] = {
+        "stride": _same(call.integers("stride", kernel)),
+        "padding": _same(call.integers("padding", 0)),
+        "rounding": "ceil_clipped" if call.flag("ceil_mode") else "floor",
+        "channels_last": False,
+    }
+    x = call.value("self", "input")
+    if call.target.startswith("avg"):
+        return layer(AvgPool(_same(kernel), **fields), x)
+    return layer(MaxPool(_same(kernel), dilation=_same(call.integers("dilation", 1)), **fields), x)
+
+
+def adaptive_pool(call: Call) -> Layer:
+    """adaptive_avg_pool1d … 3d and adaptive_max_pool1d … 3d."""
+    kind = AdaptiveMaxPool if "max" in call.target else AdaptiveAvgPool
+    size = _same(call.integers("output_size"))
+    return layer(kind(size, channels_last=False), call.value("self", "input"))
+
+
+def _to(x: Value, shape: tuple[Any, ...]) -> Layer:
+    """The same numbers in another shape; the batch stays out of it where it is not touched."""
+    keeps = len(shape) > 1 and len(x.shape) > 0 and shape[0] == x.shape[0] and shape[0] != -1
+    op = Reshape(shape[1:]) if keeps else Reshape(shape, keep_batch=False)
+    return layer(op, x)
+
+
+def reshape(call: Call) -> Layer:
+    """view, reshape and their like."""
+    name = "size" if "size" in call.args else "shape"
+    shape = call.integers(name) if call.args.get(name) != [] else ()
+    x = call.value("self")
+    holes = [i for i, d in enumerate(shape) if type(d) is int and d == -1]
+    if len(holes) == 1 and not all(type(d) is int for d in (*shape, *x.shape)):
+        at = holes[0]
+        rest = prod(d for i, d in enumerate(shape) if i != at)
+        shape = (*shape[:at], prod(x.shape) // rest, *shape[at + 1 :])
+    return _to(x, shape)
+
+
+def flatten(call: Call) -> Layer:
+    """Flatten."""
+    x = call.value("self")
+    if not x.shape:
+        return _to(x, (1,))
+    return layer(Flatten(call.integer("start_dim", 0), call.integer("end_dim", -1)), x)
+
+
+def unflatten(call: Call) -> Layer:
+    """Unflatten."""
+    x, sizes = call.value("self"), call.integers("sizes")
+    at = axis(call.integer("dim"), len(x.shape))
+    if -1 in sizes:
+        rest = prod(s for s in sizes if s != -1)
+        sizes = tuple(x.shape[at] // rest if s == -1 else s for s in sizes)
+    return _to(x, (*x.shape[:at], *sizes, *x.shape[at + 1 :]))
+
+
+def unsqueeze(call: Call) -> Layer:
+    """Unsqueeze."""
+    x = call.value("self")
+    at = axis(call.integer("dim"), len(x.shape) + 1)
+    return _to(x, (*x.shape[:at], 1, *x.shape[at:]))
+
+
+def squeeze(call: Call) -> Layer:
+    """squeeze: all axes of size 1, or the ones named."""
+    x = call.value("self")
+    named = call.integers("dim", tuple(range(len(x.shape))))
+    gone = {axis(i, len(x.shape)) for i in named}
+    return _to(x, tuple(d for i, d in enumerate(x.shape) if not (i in gone and d == 1)))
+
+
+def permute(call: Call) -> Layer:
+    """Permute."""
+    x = call.value("self")
+    return layer(Permute(tuple(axis(i, len(x.shape)) for i in call.integers("dims"))), x)
+
+
+def transpose(call: Call) -> Layer:
+    """transpose, t, and swaps by other names."""
+    x = call.value("self")
+    rank = len(x.shape)
+    if call.target in ("t", "numpy_T", "mT", "adjoint"):
+        a, b = -2, -1
+    else:
+        a, b = call.integer("dim0"), call.integer("dim1")
+    if rank < 2:
+        return _to(x, x.shape)
+    order = list(range(rank))
+    i, j = axis(a, rank), axis(b, rank)
+    order[i], order[j] = order[j], order[i]
+    return layer(Permute(tuple(order)), x)
+
+
+def expand(call: Call) -> Layer:
+    """Expand."""
+    return layer(Expand(call.integers("size")), call.value("self"))
+
+
+def expand_as(call: Call) -> Layer:
+    """expand_as."""
+    return layer(Expand(call.value("other").shape), call.value("self"))
+
+
+def concat(call: Call) -> Layer:
+    """cat; empty vectors, which PyTorch lets pass, are left out."""
+    tensors = [v for v in call.values() if v.shape != (0,)]
+    return layer(Concat(call.integer("dim", 0)), *tensors)
+
+
+def stack(call: Call) -> Layer:
+    """Stack."""
+    return layer(Stack(call.integer("dim", 0)), *call.values())
+
+
+def split(call: Call) -> Layer:
+    """split, split_with_sizes, chunk."""
+    x = call.value("self")
+    at = axis(call.integer("dim", 0), len(x.shape))
+    if call.target == "chunk":
+        size = x.shape[at]
+        sizes: Any = -(-size // call.integer("chunks"))
+    else:
+        name = next(n for n in ("split_size", "split_sizes", "sizes") if n in call.args)
+        sizes = call.integers(name)
+        if isinstance(call.args[name], int):
+            sizes = sizes[0]
+    return layer(Split(sizes, axis=at), x)
+
+
+def unbind(call: Call) -> Layer:
+    """unbind: every entry of an axis by itself."""
+    x, at = call.value("self"), call.integer("dim", 0)
+    return Layer((Gather(axis(at, len(x.shape))),) * len(call.results), (x,), each=True)
+
+
+def select(call: Call) -> Layer:
+    """select: one entry of an axis."""
+    x = call.value("self")
+    return layer(Gather(axis(call.integer("dim"), len(x.shape))), x)
+
+
+def index_select(call: Call) -> Layer:
+    """index_select."""
+    return layer(Gather(call.integer("dim")), call.value("self"), call.value("index"))
+
+
+def slice_(call: Call) -> Layer:
+    """slice, narrow."""
+    x = call.value("self")
+    at = axis(call.integer("dim", 0), len(x.shape))
+    start = call.integer("start", 0)
+    if call.target == "narrow":
+        stop = start + call.integer("length")
+    else:
+        stop = call.integer("end", 2**63 - 1)
+    size = x.shape[at]
+    if isinstance(stop, int) and stop >= 2**62:
+        stop = None
+    if stop is not None and not (isinstance(size, int) and isinstance(start + stop, int)):
+        if stop == size:
+            stop = None
+        elif not isinstance(stop, int):
+            raise ShapeError("a part whose end is a symbol")
+    return layer(Slice(at, start, stop, call.integer("step", 1)), x)
+
+
+def pad(call: Call) -> Layer:
+    """pad, constant_pad_nd: pairs, the last axis first."""
+    x, amounts = call.value("self"), call.integers("pad")
+    pairs = [(0, 0)] * len(x.shape)
+    for i in range(len(amounts) // 2):
+        pairs[-1 - i] = (amounts[2 * i], amounts[2 * i + 1])
+    return layer(Pad(tuple(pairs), channels_last=False), x)
+
+
+def resize(call: Call) -> Layer:
+    """upsample_nearest2d, upsample_bilinear2d and their like: the size that the source records."""
+    known = call.results[0]
+    x = call.value("input", "self")
+    if known is None or len(known.shape) != len(x.shape):
+        raise ShapeError("the new size is not stated")
+    mode = next((m for m in ("bilinear", "bicubic", "trilinear", "linear") if m in call.target), "")
+    return layer(Resize(size=known.shape[2:], mode=mode or "nearest", channels_last=False), x)
+
+
+def pixel_shuffle(call: Call) -> Layer:
+    """pixel_shuffle."""
+    return layer(
+        PixelShuffle(call.integer("upscale_factor"), channels_last=False), call.value("self")
+    )
+
+
+def reduce(function: str) -> Rule:
+    """A reduction over the axes named, or over all."""
+
+    def rule(call: Call) -> Layer:
+        x = call.value("self", "input")
+        over = call.integers("dim", tuple(range(len(x.shape))))
+        if not x.shape:
+            return _to(x, ())
+        return layer(Reduce(over, keepdims=call.flag("keepdim"), function=function), x)
+
+    return rule
+
+
+def made(call: Call) -> Layer:
+    """zeros, arange and their like: numbers out of nothing."""
+    known = call.results[0]
+    if known is None:
+        raise ShapeError("its size is not stated")
+    return Layer((Constant(known.shape, to=known.dtype),), ())
+
+
+def known(call: Call) -> Layer:
+    """What has no rule of its own: nothing stored, nothing accumulated, the shape as stated."""
+    shapes: list[Shape] = []
+    for result in call.results:
+        if result is None:
+            raise ShapeError("its size is not stated")
+        shapes.append(result.shape)
+    op: Op = Opaque(call.target, tuple(shapes), "no multiply-accumulates, nothing stored")
+    return Layer((op,), tuple(call.values()), known=True)

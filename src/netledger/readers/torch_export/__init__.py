@@ -1,0 +1,99 @@
+"""torch.export's ``.pt2``: the full graph from its JSON; torch is not needed and not asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from netledger.errors import SpecError
+from netledger.graph import Graph
+from netledger.readers.common import Source
+from netledger.readers.torch_export.build import Builder
+from netledger.readers.torch_export.program import Program
+from netledger.untrusted import Archive, is_zip, open_zip, read_json
+
+LARGEST_PROGRAM = 64 * 2**20
+TAIL = 1 << 20
+_GRAPH, _WEIGHTS = "/models/model.json", "/data/weights/model_weights_config.json"
+
+
+def accepts(source: Source) -> bool:
+    """True for an archive with a model in JSON, as torch.export.save writes it."""
+    return is_zip(source.head) and b"/models/" in source.view()[-TAIL:]
+
+
+def read(source: Source) -> Graph:
+    """The graph of the program.
+
+    Raises:
+        SpecError: If it is no sound archive of torch.export.
+    """
+    archive = open_zip(source.view(), source.name)
+    name = _member(archive, _GRAPH, source.name)
+    where = f"{source.name}: {name}"
+    root = read_json(archive.read(name, limit=LARGEST_PROGRAM), where, limit=LARGEST_PROGRAM)
+    try:
+        program = Program(root)
+        builder = Builder(program)
+        for call in program.calls:
+            builder.add(call)
+        outputs = builder.finish(program.outputs)
+    except SpecError as error:
+        raise error.at(where=where) from None
+    return Graph(
+        source.path.stem,
+        program.inputs,
+        tuple(builder.nodes),
+        outputs,
+        _ties(builder, program, _places(archive, source.name)),
+        title=_title(root),
+        source=source.name,
+        reader="torch_export",
+    )
+
+
+def _member(archive: Archive, ending: str, where: str) -> str:
+    found = [name for name in archive if name.count("/") == 2 and name.endswith(ending)]
+    if len(found) != 1:
+        others = [name for name in archive if "/models/" in name]
+        raise SpecError(
+            f"the archive has {len(others)} models; one called model.json is read", where=where
+        )
+    return found[0]
+
+
+def _places(archive: Archive, where: str) -> dict[str, str]:
+    """Where each stored tensor is kept; tensors at one place are one and the same."""
+    names = [name for name in archive if name.endswith(_WEIGHTS)]
+    if len(names) != 1:
+        return {}
+    found = read_json(archive.read(names[0], limit=LARGEST_PROGRAM), f"{where}: {names[0]}")
+    config = found.get("config") if isinstance(found, dict) else None
+    places = config.items() if isinstance(config, dict) else ()
+    return {
+        name: entry["path_name"]
+        for name, entry in places
+        if isinstance(entry, dict) and isinstance(entry.get("path_name"), str)
+    }
+
+
+def _ties(
+    builder: Builder, program: Program, places: dict[str, str]
+) -> tuple[tuple[tuple[str, str], ...], ...]:
+    groups: dict[tuple[Any, ...], list[tuple[str, str]]] = {}
+    for name, uses in builder.uses.items():
+        stored = program.stored[name]
+        place = places.get(stored.name)
+        key = (name,) if place is None else (place, stored.type.shape)
+        groups.setdefault(key, []).extend(uses)
+    order = {node.name: i for i, node in enumerate(builder.nodes)}
+    return tuple(
+        tuple(sorted(dict.fromkeys(group), key=lambda use: order.get(use[0], 0)))
+        for group in groups.values()
+        if len(group) > 1
+    )
+
+
+def _title(root: Any) -> str:
+    version = root.get("torch_version")
+    known = isinstance(version, str) and version.isprintable() and len(version) < 40
+    return f"torch.export, written by PyTorch {version}" if known else "torch.export"

@@ -315,6 +315,6 @@ def _used(formulas: Iterable[Formula]) -> list[str]:
 
 
 def _stem(name: str) -> str:
-    """The symbol without the axis and the side: ``P`` of ``P_h1`` and of ``P₁``, but not ``P_s``."""
+    """The symbol without axis and side: ``P`` of ``P_h1`` and of ``P₁``, but not of ``P_s``."""
     stem, _, index = name.partition("_")
     return stem if index and set(index) <= set("dhwabc12") else name.rstrip("₁₂")

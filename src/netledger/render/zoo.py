@@ -64,6 +64,7 @@ def _row(line: str, story: str, left: int, room: int | None) -> list[str]:
     if room is None:
         return [f"{line}  {story}"]
     if room < NARROWEST_STORY:  # the story goes under the numbers
-        return [line, *textwrap.wrap(story, left - 4, initial_indent="    ", subsequent_indent="    ")]
+        below = textwrap.wrap(story, left - 4)
+        return [line, *(f"    {text}" for text in below)]
     first, *more = textwrap.wrap(story, room) or [""]
     return [f"{line}  {first}", *(" " * left + text for text in more)]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import random
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +17,7 @@ from netledger.ops import by_key
 from netledger.readers.spec import parse
 from netledger.render.yaml import write
 from netledger.schema import LAYER_KEYS
+from netledger.strict_yaml import parse as parse_yaml
 
 ROOT = Path(__file__).parents[2]
 GOOD = [path.read_text("utf-8") for path in sorted((ROOT / "examples").glob("*.yaml"))]
@@ -50,11 +55,50 @@ def mutant(rng: random.Random) -> str:
     return text
 
 
+VALUES: list[Any] = [
+    *(0, -1, 1, 2, 3, 2**63 - 1, 2**63, 1.5, float("nan"), None, True, [], {}, "", "x", "N", "H"),
+    *("H//2", "same", "split:1", "input", [1, 2], [[0, 1], [1, 0]], [-1, -1], [0], ["N", "H"]),
+    *({"a": "b"}, {"weight": "a/weight"}, ["a", "weight"], "int64[3]", {"shape": [3]}, *by_key()),
+]
+
+
+def places(data: Any) -> list[tuple[Any, Any]]:
+    """Every list or mapping in a tree, with each of its indices or keys."""
+    if not isinstance(data, dict | list):
+        return []
+    keys = list(data) if isinstance(data, dict) else range(len(data))
+    return [(data, key) for key in keys] + [place for key in keys for place in places(data[key])]
+
+
+def changed(rng: random.Random) -> str:
+    """A spec whose tree, not whose text, was changed: it is always YAML."""
+    tree = parse_yaml(rng.choice(GOOD), "net.yaml").plain()
+    for _ in range(rng.randint(1, 3)):
+        if not places(tree):
+            break
+        holder, key = rng.choice(places(tree))
+        other, from_key = rng.choice(places(tree))
+        match rng.randrange(5):
+            case 0 | 1:
+                holder[key] = copy.deepcopy(rng.choice(VALUES))
+            case 2:
+                holder[key] = copy.deepcopy(other[from_key])
+            case 3:
+                del holder[key]
+            case _ if isinstance(holder, dict):
+                known = [*LAYER_KEYS, *by_key()[rng.choice([*by_key()])][0].rules]
+                holder[rng.choice(known)] = copy.deepcopy(rng.choice(VALUES))
+            case _:
+                holder.insert(key, copy.deepcopy(other[from_key]))
+    return json.dumps(tree).replace("NaN", ".nan")
+
+
+@pytest.mark.parametrize("make", [mutant, changed])
 @pytest.mark.parametrize("seed", range(40))
-def test_mutants(seed: int) -> None:
+def test_mutants(seed: int, make: Callable[[random.Random], str]) -> None:
     rng = random.Random(seed)
     for _ in range(25):
-        text = mutant(rng)
+        text = make(rng)
         try:
             graph = parse(text, "net.yaml")
             ledger = infer(graph)

@@ -200,6 +200,11 @@ def _integers(values: Values, value: Value, rule: Rule) -> Any:
     return size if symbols(size) <= values.symbols else value.data
 
 
+def _shape(values: Values, value: Value, rule: Rule) -> Any:
+    """Sizes; a single one is no shape."""
+    return _dims(values, value, rule) if isinstance(value.data, list) else value.plain()
+
+
 def _dims(values: Values, value: Value, rule: Rule) -> Any:
     """Sizes; they may bring symbols of their own."""
     if isinstance(value.data, list):
@@ -217,13 +222,13 @@ def _tensors(values: Values, value: Value, rule: Rule) -> Any:
     if isinstance(value.data, list):
         for at, item in enumerate(value.data):
             if isinstance(item.data, list) and len(item.data) == 5:
-                tensors[at][2] = _dims(values, item.data[2], rule)
+                tensors[at][2] = _shape(values, item.data[2], rule)
     return tensors
 
 
 _SIZES: Mapping[str, Callable[[Values, Value, Rule], Any]] = {
     **dict.fromkeys((INTEGER, INTEGERS, PER_AXIS, PADDING), _integers),
-    **dict.fromkeys((DIMS, SHAPES), _dims),
+    **dict.fromkeys((DIMS, SHAPES), _shape),
     TENSORS: _tensors,
 }
 

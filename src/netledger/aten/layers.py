@@ -36,6 +36,12 @@ def _kept(*values: Value | None) -> tuple[Value, ...]:
     return present
 
 
+def _bias(call: Call) -> Value | None:
+    """A stored bias. One that is computed is counted where it is stored; adding it is no MAC."""
+    bias = call.optional("bias")
+    return bias if bias is not None and bias.stored else None
+
+
 def _size(d: Any) -> int:
     """A stored dimension, which never has a symbol."""
     if not isinstance(d, int):
@@ -50,7 +56,7 @@ def _per_axis(values: tuple[Any, ...], rank: int) -> Any:
 
 def convolution(call: Call) -> Layer:
     """conv1d, conv2d, conv3d, convolution and the transposed ones."""
-    x, weight, bias = call.value("input", "self"), call.value("weight"), call.optional("bias")
+    x, weight, bias = call.value("input", "self"), call.value("weight"), _bias(call)
     rank = len(weight.shape) - 2
     padding = call.args.get("padding")
     stride = call.integers("stride", 1)
@@ -77,7 +83,7 @@ def convolution(call: Call) -> Layer:
 
 def linear(call: Call) -> Layer:
     """linear: a matrix that is stored; or the product with one that is computed."""
-    x, weight, bias = call.value("input"), call.value("weight"), call.optional("bias")
+    x, weight, bias = call.value("input"), call.value("weight"), _bias(call)
     if not weight.stored:
         return _times_transposed(x, weight)
     if len(x.shape) < 2:

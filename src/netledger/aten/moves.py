@@ -128,7 +128,8 @@ def transpose(call: Call) -> Layer:
     if call.target in ("t", "numpy_T", "mT", "adjoint"):
         a, b = -2, -1
     else:
-        a, b = call.integer("dim0"), call.integer("dim1")
+        first, second = ("axis0", "axis1") if "axis0" in call.args else ("dim0", "dim1")
+        a, b = call.integer(first), call.integer(second)
     if rank < 2:
         return _to(x, x.shape)
     order = list(range(rank))

@@ -62,29 +62,31 @@ def _member(archive: Archive, ending: str, where: str) -> str:
 
 
 def _places(archive: Archive, where: str) -> dict[str, str]:
-    """Where each stored tensor is kept; tensors at one place are one and the same."""
+    """Where each stored tensor is kept; tensors at one place, seen alike, are one and the same."""
     names = [name for name in archive if name.endswith(_WEIGHTS)]
     if len(names) != 1:
         return {}
     found = read_json(archive.read(names[0], limit=LARGEST_PROGRAM), f"{where}: {names[0]}")
     config = found.get("config") if isinstance(found, dict) else None
-    places = config.items() if isinstance(config, dict) else ()
-    return {
-        name: entry["path_name"]
-        for name, entry in places
-        if isinstance(entry, dict) and isinstance(entry.get("path_name"), str)
-    }
+    places: dict[str, str] = {}
+    for name, entry in config.items() if isinstance(config, dict) else ():
+        meta = entry.get("tensor_meta") if isinstance(entry, dict) else None
+        device = meta.get("device") if isinstance(meta, dict) else None
+        kept = isinstance(device, dict) and device.get("type") != "meta"  # those have no place
+        if kept and isinstance(meta, dict) and isinstance(entry.get("path_name"), str):
+            view = [meta.get(key) for key in ("sizes", "strides", "storage_offset")]
+            places[name] = f"{entry['path_name']} {view}"
+    return places
 
 
 def _ties(
     builder: Builder, program: Program, places: dict[str, str]
 ) -> tuple[tuple[tuple[str, str], ...], ...]:
-    groups: dict[tuple[Any, ...], list[tuple[str, str]]] = {}
+    groups: dict[tuple[str, ...], list[tuple[str, str]]] = {}
     for name, uses in builder.uses.items():
         stored = program.stored[name]
         place = places.get(stored.name)
-        key = (name,) if place is None else (place, stored.type.shape)
-        groups.setdefault(key, []).extend(uses)
+        groups.setdefault((name,) if place is None else ("", place), []).extend(uses)
     order = {node.name: i for i, node in enumerate(builder.nodes)}
     return tuple(
         tuple(sorted(dict.fromkeys(group), key=lambda use: order.get(use[0], 0)))

@@ -21,6 +21,9 @@ DIMS, SHAPES, TENSORS = "dims", "shapes", "tensors"
 LARGEST = 2**63 - 1
 """The largest dimension or hyperparameter, as in every tensor library."""
 
+LONGEST_SHOWN = 200
+"""How many characters of a wrong value a message shows; a file may hold megabytes."""
+
 REQUIRED: Any = ...
 """The default of a hyperparameter that must be given."""
 
@@ -78,7 +81,9 @@ class Rule:
             return value  # a derivation or a million variants: checked with ints beforehand
         if (value is None and self.default is None) or _ACCEPTS[self.kind](self, value):
             return _frozen(value)
-        raise FieldError(f"{name} must be {self.describe()}; got {value!r}")
+        shown = repr(value)
+        shown = shown if len(shown) <= LONGEST_SHOWN else f"{shown[:LONGEST_SHOWN]}…"
+        raise FieldError(f"{name} must be {self.describe()}; got {shown}")
 
 
 def _frozen(value: Any) -> Any:

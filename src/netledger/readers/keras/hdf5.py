@@ -240,7 +240,10 @@ class _Reader:
             offset, address, cache = self.unpack("<2QL", at + 8 + 40 * i)
             if cache == 2:
                 raise SpecError("the HDF5 file has a soft link; only hard links are followed")
-            found.append((_text(names[offset : names.index(b"\0", offset)]), address))
+            end = names.find(b"\0", offset)
+            if end < 0:
+                raise SpecError("a name in the HDF5 file is cut off")
+            found.append((_text(names[offset:end]), address))
         return found
 
     def attribute(self, message: _Message) -> tuple[str, Any]:

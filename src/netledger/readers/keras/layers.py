@@ -29,7 +29,7 @@ from netledger.ops import (
     Subtract,
     Tensor,
 )
-from netledger.ops.base import Op, axis, each_axis
+from netledger.ops.base import Op, axis, each_axis, show_shape
 from netledger.ops.window import span
 from netledger.readers.keras.activations import activated
 from netledger.readers.keras.call import (
@@ -159,8 +159,10 @@ def einsum_dense(call: Call) -> list[str]:
     given = call.config.get("output_shape", [])
     given = given if isinstance(given, list) else [given]
     shape = call.shape
-    if "..." in call.config.text("equation") or len(first) != len(shape):
+    if "..." in call.config.text("equation"):
         return call.opaque("no rule describes an equation with '...'")
+    if not equation.replace("->", "").replace(",", "").isalpha() or len(first) != len(shape):
+        raise FieldError(f"the equation {equation[:80]!r} does not fit {show_shape(shape)}")
     sizes = dict(zip(first, shape, strict=True))
     tail = right[len(right) - len(given) :]
     sizes.update((k, d) for k, d in zip(tail, given, strict=True) if d is not None)
@@ -181,6 +183,14 @@ def layer_scale(call: Call) -> str:
     """``LayerScale`` of ConvNeXt: a learned factor for each channel."""
     gamma = call.add(Tensor([call.config.integer("projection_dim")]), part="gamma", slots=(SCALE,))
     return call.add(Multiply(), call.inputs[0], gamma)
+
+
+def scaled_sum(call: Call) -> str:
+    """``CustomScaleLayer`` of Inception-ResNet: x + constant × y."""
+    if len(call.inputs) != 2:
+        raise FieldError(f"CustomScaleLayer takes two values; got {len(call.inputs)}")
+    scaled = call.add(Multiply(), call.inputs[1], part="scaled")
+    return call.add(Add(), call.inputs[0], scaled)
 
 
 def merge(op_class: Callable[[], Op]) -> LayerRule:
@@ -227,6 +237,7 @@ LAYERS: dict[str, LayerRule] = {
     **numbered("AdaptiveMaxPooling{}D", adaptive_pool(AdaptiveMaxPool)),
     **numbered("AdaptiveAveragePooling{}D", adaptive_pool(AdaptiveAvgPool)),
     "LayerScale": layer_scale,
+    "CustomScaleLayer": scaled_sum,
     "Add": merge(Add),
     "Subtract": merge(Subtract),
     "Multiply": merge(Multiply),

@@ -14,7 +14,7 @@ from netledger.ops import Opaque
 from netledger.readers.keras.config import input_shape, size
 from netledger.readers.keras.weights import Stored, role
 
-MOST_NODES = 20_000
+MOST_NODES = 10_000
 """A nested model that is called often is written out each time; this bounds the whole."""
 
 

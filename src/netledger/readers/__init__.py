@@ -23,6 +23,7 @@ from netledger.readers.common import Source
 READERS: tuple[str, ...] = (
     "keras",
     "safetensors",
+    "model_folder",
     "gguf",
     "torch_export",
     "torch_pickle",

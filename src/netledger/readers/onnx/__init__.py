@@ -8,7 +8,7 @@ What counts:
 params   float initializers: each of the layer that uses it, shared ones once, unused ones as rows
          of their own; quantised weights as the numbers that they stand for
 buffers  the running statistics of BatchNormalization
-neither  integers (sizes, indices); Constant nodes and the initializers that PyTorch's exporter
+neither  integers (sizes, indices); Constant nodes and the single numbers that PyTorch's exporter
          computed (``val_7``), unless they are a layer's weight; settings: scales and zero points
          of quantisation, scales of Resize, bounds of Clip
 """

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import ceil
 
-from netledger.formula import ceil_div, prod
+from netledger.formula import Formula, ceil_div, prod
 from netledger.graph import WEIGHT, Parameter, Shape
 from netledger.ops import (
     Activation,
@@ -133,10 +133,12 @@ def _grid_sample(call: Call) -> list[Shape]:
 
 
 def _range(call: Call) -> list[Shape]:
-    start, limit, delta = (call.items(i)[0] for i in range(3))
-    if any(isinstance(x, float) for x in (start, limit, delta)):
-        return [(max(ceil((limit - start) / delta), 0),)]
-    return [(ceil_div(limit - start, delta),)]
+    numbers = [call.items(i)[0] for i in range(3)]
+    if any(isinstance(x, Formula) for x in numbers):
+        start, limit, delta = (x if isinstance(x, Formula) else int(x) for x in numbers)
+        return [(ceil_div(limit - start, delta),)]
+    start, limit, delta = numbers
+    return [(max(ceil((limit - start) / delta), 0),)]
 
 
 def n_bits(call: Call) -> Layer:

@@ -162,6 +162,8 @@ class Translator(Book):
             return outputs
         except Unknown as reason:
             return self.opaque(call, place, str(reason))
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            return self.opaque(call, place, "its settings are not those of such an operation")
 
     def opaque(self, call: Call, place: Place, why: str) -> list[Value]:
         """A row whose counts are unknown; what it stores is known all the same."""

@@ -23,6 +23,8 @@ LARGEST_JSON = 64 * MIB
 DEEPEST_JSON = 64
 MOST_MEMORY = 400_000_000
 """What the values of one JSON text may take in memory, by estimate."""
+MOST_TEXTS = 2_000_000
+"""Looking for what stands between texts takes some 170 bytes of memory for each."""
 MOST_MEMBERS = 10_000
 LONGEST_NAME = 1_000
 LARGEST_RATIO = 100
@@ -73,6 +75,9 @@ def read_json(data: bytes, where: str, *, limit: int = LARGEST_JSON) -> Any:
 
 def _check_extent(data: bytes, where: str) -> None:
     """Refuses JSON that is too deep or would take too much memory, before it is parsed."""
+    texts = data.count(b'"') // 2
+    if texts > MOST_TEXTS:
+        raise SpecError(f"JSON with {texts:,} texts; at most {MOST_TEXTS:,} are read", where=where)
     bare = _STRING.sub(b"", data)
     width = 1 if data.isascii() else 4
     memory = 2 * width * len(data) + sum(bare.count(s) * size for s, size in _MEMORY_OF.items())

@@ -63,6 +63,7 @@ class Opaque(Op):
     what: str = text("what the source calls it")
     shapes: Any = shapes("the shape of each output, batch included")
     reason: str = text("why nothing more is known", default="no rule describes it")
+    to: str = text("the dtype of its outputs; by default that of the first input", default="")
 
     @property
     def kind(self) -> str:
@@ -72,7 +73,7 @@ class Opaque(Op):
         return tuple(self.shapes)
 
     def dtype(self, *inputs: str) -> str:
-        return inputs[0] if inputs else "float32"
+        return self.to or (inputs[0] if inputs else "float32")
 
     def window(self, *inputs: Shape) -> None:
         return None

@@ -66,8 +66,8 @@ class Translator(Book):
         except NetledgerError as error:
             received = ", ".join(f"{v.name}: {v.type}" for v in inputs if v is not None)
             raise error.at(where=f"{place.name} ({call.kind})", received=received) from None
-        for value in call.values():
-            if value.learned and call.kind not in RELAYOUTS:
+        for i, value in enumerate(call.inputs):
+            if value is not None and value.learned and (i or call.kind not in RELAYOUTS):
                 self.booked.add(value.stored)  # a weight, or else a setting
         place.bind(outputs)
         return None
@@ -180,8 +180,11 @@ class Translator(Book):
                 weights.append(own_weight(value))
             elif value.made:
                 kept.append(value)
+        dtype = next((t.dtype for t in recorded if t is not None), "")
         shapes = tuple((NO_SIZE,) if t is None else t.shape for t in recorded)
-        made = place.emit(Layer(Opaque(call.kind, shapes, why), kept, weights), True, last=True)
+        made = place.emit(
+            Layer(Opaque(call.kind, shapes, why, to=dtype), kept, weights), True, last=True
+        )
         for value, t in zip(made, recorded, strict=True):
             value.type, value.why = t, "" if t else f"{place.name} is opaque: {why}"
         return made

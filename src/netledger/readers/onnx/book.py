@@ -1,0 +1,137 @@
+"""What has been written so far: rows, their names, and which storage each parameter is in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable
+from typing import Any
+
+from netledger.formula import prod
+from netledger.graph import BIAS, WEIGHT, Node, Parameter, Recorded, TensorType
+from netledger.ops import Constant, Op, Opaque, Tensor
+from netledger.ops.opaque import NO_SIZE
+from netledger.readers.onnx import model
+from netledger.readers.onnx.scope import Scope
+from netledger.readers.onnx.types import Types
+from netledger.readers.onnx.values import Value, Weight, header
+from netledger.readers.onnx.wire import Wire
+
+COMPUTED = re.compile(r"val_\d+")
+"""How PyTorch's exporter calls what it computed itself; a single number is then a constant."""
+
+
+class Book:
+    """The rows of a graph while it is read."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+        self.types = Types(wire)
+        self.inputs: dict[str, TensorType] = {}
+        self.nodes: list[Node] = []
+        self.at: dict[str, int] = {}
+        """Which node makes a value of our graph."""
+        self.makers: dict[str, Scope] = {}
+        """In which scope that was."""
+        self.names: set[str] = set()
+        self.storage: dict[Hashable, list[tuple[str, str]]] = {}
+        """Which parameters are in each storage."""
+        self.booked: set[str] = set()
+        self.initializers: dict[str, Value] = {}
+        self.tensors: dict[tuple[str, Any], str] = {}
+
+    def store(self, scope: Scope, tensor: model.Tensor, prefix: str = "") -> None:
+        """Makes an initializer known."""
+        value = self.stored(tensor.name, tensor, prefix)
+        value.learned = is_float(value) and not (
+            COMPUTED.fullmatch(tensor.name) and prod(value.shape) == 1
+        )
+        value.constant = not value.learned
+        if value.learned:
+            self.initializers[value.stored] = value
+        scope.bind(tensor.name, value, self.wire.where)
+
+    def stored(self, name: str, tensor: model.Tensor, prefix: str = "") -> Value:
+        """A stored tensor as a value; its numbers are looked at only when needed."""
+        t = header(tensor, self.wire)
+        return Value(name, t, stored=prefix + name, constant=True, tensor=tensor)
+
+    def unique(self, name: str) -> str:
+        """`name`, with a number behind it if it is taken."""
+        found, count = name, 1
+        while found in self.names:
+            count += 1
+            found = f"{name}_{count}"
+        self.names.add(found)
+        return found
+
+    def enter(self, name: str, weights: list[Weight]) -> None:
+        """Notes which storage the parameters of a node are in."""
+        for parameter, key in weights:
+            self.storage.setdefault(key, []).append((name, parameter.name))
+            if isinstance(key, tuple):
+                self.booked.add(key[0])
+
+    def materialise(self, value: Value) -> str:
+        """The name of a value in our graph; what is stored or constant becomes a row."""
+        if value.made:
+            return value.made
+        if value.learned:
+            key = (value.stored, value.shape)
+            if key not in self.tensors:
+                self.tensors[key] = self.tensor(value)
+            value.made = self.tensors[key]
+            return value.made
+        name = self.unique(value.name or "constant")
+        if value.type is None:
+            op: Op = Opaque("Constant", ((NO_SIZE,),), value.why)
+            self.add(Node(name, op, recorded=Recorded((), (), 0)))
+        else:
+            self.add(Node(name, Constant(value.shape, to=value.type.dtype)))
+        value.made = name
+        return name
+
+    def tensor(self, value: Value) -> str:
+        """A row for a parameter that is used by itself."""
+        assert value.type is not None
+        name = self.unique(value.stored)
+        op = Tensor(value.type.shape, to=value.type.dtype)
+        parameter = Parameter("weight", WEIGHT, value.type.shape, value.type.dtype)
+        self.add(Node(name, op, scope=parent(name), recorded=Recorded((), (parameter,))))
+        self.enter(name, [Weight(parameter, (value.stored, None))])
+        return name
+
+    def add(self, node: Node) -> None:
+        """Adds a row."""
+        for output in node.outputs:
+            self.at[output] = len(self.nodes)
+        self.nodes.append(node)
+
+    def rest(self) -> None:
+        """Rows for parameters that are stored and that nothing uses."""
+        for key, value in self.initializers.items():
+            if key not in self.booked:
+                self.tensor(value)
+
+    def ties(self) -> tuple[tuple[tuple[str, str], ...], ...]:
+        """The parameters that are one and the same storage."""
+        groups = (tuple(dict.fromkeys(group)) for group in self.storage.values())
+        return tuple(group for group in groups if len(group) > 1)
+
+
+def own_weight(value: Value) -> Weight:
+    """A stored tensor as the parameter of a row that no rule describes."""
+    assert value.type is not None
+    role = BIAS if value.name.rpartition(".")[2].startswith("bias") else WEIGHT
+    return Weight(
+        Parameter(value.name, role, value.type.shape, value.type.dtype), (value.stored, None)
+    )
+
+
+def is_float(value: Value) -> bool:
+    """True for floats of any width."""
+    return value.type is not None and "float" in value.type.dtype
+
+
+def parent(name: str) -> str:
+    """The module path of a parameter: ``encoder.pos_embedding`` is of ``encoder``."""
+    return name.rpartition(".")[0]

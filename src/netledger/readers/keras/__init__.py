@@ -125,6 +125,7 @@ def _modules(modules: dict[str, list[Stored]]) -> Iterator[Node]:
 def _roles(module: str, stored: list[Stored]) -> list[str]:
     """What each tensor of a module is; Keras 3 stores no names, but keeps the order."""
     named = [role(one.path, one.shape) for one in stored]
-    if "batch_normalization" in module and all(one.path.isdigit() for one in stored):
+    numbered = all(one.path.isdigit() for one in stored)
+    if "batch_normalization" in module and numbered and 2 <= len(stored) <= 4:
         return [*("weight", "bias")[: len(stored) - 2], "buffer", "buffer"]
     return named

@@ -41,13 +41,14 @@ def activated(call: Call, value: str, key: str = "activation") -> str:
     said = call.config.get(key, "linear")
     if isinstance(said, dict):  # a function or a layer, written out
         said = _named(said)
+    said = said if said is None or isinstance(said, str) else str(said)[:80]
     if said in ("linear", None):
         return value
-    op = activation_op(said) if isinstance(said, str) else None
+    op = activation_op(said)
     if op is not None:
         return call.add(op, value, part=said)
     fed = call.on(value)
-    fed.kind, fed.name = str(said)[:80], call.name
+    fed.kind = said[:80]
     return fed.opaque(_UNKNOWN, part="activation", keeps=said in _OTHERS, bare=said in _OTHERS)[0]
 
 
@@ -63,11 +64,11 @@ def _named(said: dict[str, Any]) -> Any:
 def activation(call: Call) -> str:
     """``Activation``: any function, by name."""
     said = call.config.get("activation", "linear")
-    said = _named(said) if isinstance(said, dict) else said
-    op = activation_op(said) if isinstance(said, str) else None
+    said = str(_named(said) if isinstance(said, dict) else said)[:80]
+    op = activation_op(said)
     if op is not None:
         return call.add(op)
-    call.kind = str(said)[:80]
+    call.kind = said
     return call.opaque(_UNKNOWN, keeps=said in _OTHERS, bare=said in _OTHERS)[0]
 
 

@@ -168,11 +168,16 @@ class Call:
         return other
 
     @property
-    def shape(self) -> Shape:
-        """The shape of the first input."""
+    def first(self) -> str:
+        """The first input."""
         if not self.inputs:
             raise FieldError("the layer is called on nothing")
-        return self.reading.shapes[self.inputs[0]]
+        return self.inputs[0]
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of the first input."""
+        return self.reading.shapes[self.first]
 
     @property
     def last(self) -> bool:

@@ -169,7 +169,7 @@ def einsum_dense(call: Call) -> list[str]:
     if any(letter not in sizes for letter in second + right):
         raise FieldError(f"output_shape does not give every size of the equation {equation!r}")
     kernel = call.add(Tensor([sizes[k] for k in second]), part="kernel", slots=(SCALE,))
-    value = call.add(Einsum(equation), call.inputs[0], kernel)
+    value = call.add(Einsum(equation), call.first, kernel)
     axes = call.config.text("bias_axes")
     if axes:
         first_axis = min(right.index(letter) for letter in axes if letter in right)
@@ -182,7 +182,7 @@ def einsum_dense(call: Call) -> list[str]:
 def layer_scale(call: Call) -> str:
     """``LayerScale`` of ConvNeXt: a learned factor for each channel."""
     gamma = call.add(Tensor([call.config.integer("projection_dim")]), part="gamma", slots=(SCALE,))
-    return call.add(Multiply(), call.inputs[0], gamma)
+    return call.add(Multiply(), call.first, gamma)
 
 
 def scaled_sum(call: Call) -> str:
@@ -190,7 +190,7 @@ def scaled_sum(call: Call) -> str:
     if len(call.inputs) != 2:
         raise FieldError(f"CustomScaleLayer takes two values; got {len(call.inputs)}")
     scaled = call.add(Multiply(), call.inputs[1], part="scaled")
-    return call.add(Add(), call.inputs[0], scaled)
+    return call.add(Add(), call.first, scaled)
 
 
 def merge(op_class: Callable[[], Op]) -> LayerRule:

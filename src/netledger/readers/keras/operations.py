@@ -64,7 +64,7 @@ def reduce(function: str) -> LayerRule:
         over = argument(call, "axis", at=1, default=list(range(len(call.shape))))
         keep = argument(call, "keepdims", at=2, default=False)
         op = Reduce(over, keepdims=keep, function=function)
-        return call.add(op, call.inputs[0])
+        return call.add(op, call.first)
 
     return rule
 
@@ -76,7 +76,7 @@ def getitem(call: Call) -> list[str]:
     rank = len(call.shape)
     if "Ellipsis" in map(str, keys) or any(isinstance(k, Value) for k in keys) or len(keys) > 16:
         return call.opaque("no rule describes this way of indexing")
-    value, at = call.inputs[0], 0
+    value, at = call.first, 0
     for i, key in enumerate(keys):
         bounds = _bounds(key)
         if key is None:
@@ -125,7 +125,7 @@ def expand(call: Call) -> str:
         raise FieldError(f"axis must be an integer; got {str(said)[:80]}")
     for at in sorted(axis(a, rank) for a in axes):
         shape.insert(at, 1)
-    return _reshaped(call, call.inputs[0], tuple(shape))
+    return _reshaped(call, call.first, tuple(shape))
 
 
 def squeeze(call: Call) -> str:
@@ -139,7 +139,7 @@ def squeeze(call: Call) -> str:
         if any(type(a) is not int for a in axes):
             raise FieldError(f"axis must be an integer; got {str(said)[:80]}")
         gone = {axis(a, len(shape)) for a in axes}
-    return _reshaped(call, call.inputs[0], tuple(d for i, d in enumerate(shape) if i not in gone))
+    return _reshaped(call, call.first, tuple(d for i, d in enumerate(shape) if i not in gone))
 
 
 def reshape(call: Call) -> list[str]:
@@ -151,13 +151,13 @@ def reshape(call: Call) -> list[str]:
     if sizes[:1] == [-1] and -1 not in sizes[1:] and prod(call.shape[1:]) == prod(sizes[1:]):
         sizes[0] = call.shape[0]
     op = Reshape(sizes, keep_batch=False)
-    return [call.add(op, call.inputs[0])]
+    return [call.add(op, call.first)]
 
 
 def transpose(call: Call) -> str:
     """``transpose``."""
     order = argument(call, "axes", "perm", at=1, default=list(range(len(call.shape)))[::-1])
-    return call.add(Permute(order), call.inputs[0])
+    return call.add(Permute(order), call.first)
 
 
 def joined(op_class: Callable[..., Op], default: int) -> LayerRule:
@@ -167,7 +167,10 @@ def joined(op_class: Callable[..., Op], default: int) -> LayerRule:
 
 def split(call: Call) -> list[str]:
     """``split`` into equal parts, or at given places."""
-    at = axis(argument(call, "axis", at=2, default=0), len(call.shape))
+    at = argument(call, "axis", at=2, default=0)
+    if type(at) is not int:
+        raise FieldError(f"axis must be an integer; got {str(at)[:80]}")
+    at = axis(at, len(call.shape))
     size = call.shape[at]
     said = argument(call, "indices_or_sections", "num_or_size_splits", at=1)
     if type(said) is int and isinstance(size, int) and 0 < said <= min(size, 1000):
@@ -177,14 +180,14 @@ def split(call: Call) -> list[str]:
         sizes = [b - a for a, b in pairwise(edges) if type(a) is type(b) is int]
     else:
         return call.opaque("no rule describes this way of splitting")
-    value = call.add(Split(sizes, axis=at), call.inputs[0], outputs=len(sizes))
+    value = call.add(Split(sizes, axis=at), call.first, outputs=len(sizes))
     return [value, *(f"{value}:{i}" for i in range(1, len(sizes)))]
 
 
 def cast(call: Call) -> str:
     """``cast``."""
     to = argument(call, "dtype", at=1, default="float32")
-    return call.add(Cast(to if isinstance(to, str) else "float32"), call.inputs[0])
+    return call.add(Cast(to if isinstance(to, str) else "float32"), call.first)
 
 
 def broadcast(call: Call) -> list[str]:
@@ -193,7 +196,7 @@ def broadcast(call: Call) -> list[str]:
     if not isinstance(said, list) or any(type(d) is not int and d is not None for d in said):
         return call.opaque("no rule describes a broadcast to a computed shape")
     sizes = [-1 if d is None else d for d in said]
-    return [call.add(Expand(sizes), call.inputs[0])]
+    return [call.add(Expand(sizes), call.first)]
 
 
 def einsum(call: Call) -> str:

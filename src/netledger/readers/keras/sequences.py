@@ -54,14 +54,14 @@ def recurrent(call: Call) -> list[str]:
     return [value, *_states(call, value, states)]
 
 
-def _states(call: Call, value: str, states: int) -> list[str]:
+def _states(call: Call, value: str, states: int, part: str = "") -> list[str]:
     """The states without the axis of layers, which Keras does not have."""
     made = []
     for i in range(1, states + 1):
         of = f"{value}:{i}"
         batch, size = call.reading.shapes[of][1:]
         op = Reshape([batch, size], keep_batch=False)
-        made.append(call.add(op, of, part=f"state{i}"))
+        made.append(call.add(op, of, part=f"{part}state{i}"))
     return made
 
 
@@ -108,15 +108,13 @@ def bidirectional(call: Call) -> list[str]:
     made: list[list[str]] = []
     states = op_class.states if inner.config.flag("return_state", False) else 0
     for part in ("forward", "backward"):
-        value = call.add(
-            op_class(**fields), call.inputs[0], part=part, slots=slots, outputs=1 + states
-        )
-        made.append([value, *_states(call.on(value), value, states)])
+        value = call.add(op_class(**fields), call.first, part=part, slots=slots, outputs=1 + states)
+        made.append([value, *_states(call, value, states, f"{part}.")])
     ends = [made[0][0], made[1][0]]
     merge = {"concat": Concat, "sum": Add, "mul": Multiply, "ave": Average}
     if mode is None:
         return [*ends, *made[0][1:], *made[1][1:]]
-    if mode not in merge:
+    if not isinstance(mode, str) or mode not in merge:
         raise FieldError(f"merge_mode must be one of {list(merge)}; got {str(mode)[:40]!r}")
     return [call.add(merge[mode](), *ends), *made[0][1:], *made[1][1:]]
 

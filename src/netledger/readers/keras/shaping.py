@@ -81,7 +81,7 @@ def resizing(call: Call) -> list[str]:
 
 def crop_to(call: Call) -> str:
     """``CenterCrop`` and ``RandomCrop`` to a fixed size."""
-    value = call.inputs[0]
+    value = call.first
     for at, key in enumerate(("height", "width"), start=1 if call.last else 2):
         value = call.add(Slice(axis=at, stop=call.config.integer(key)), value, part=key)
     return value
@@ -89,14 +89,14 @@ def crop_to(call: Call) -> str:
 
 def same(call: Call) -> str:
     """Layers that pass their input on, at least when not training."""
-    return call.add(Identity(), call.inputs[0]) if call.inputs else call.add(Identity())
+    return call.add(Identity(), call.first)
 
 
 def dropout(call: Call) -> str:
     """The dropout family."""
     rate = call.config.get("rate", call.config.get("drop_path_rate", 0.5))
     rate = rate if isinstance(rate, int | float) and not isinstance(rate, bool) else 0.5
-    return call.add(Dropout(rate), call.inputs[0])
+    return call.add(Dropout(rate), call.first)
 
 
 def numbered(base: str, rule: LayerRule, *numbers: int) -> dict[str, LayerRule]:

@@ -13,7 +13,7 @@ from typing import Any
 from netledger.errors import NetledgerError, ShapeError
 from netledger.formula import Formula, prod, substitute
 from netledger.formula.simplify import simplify
-from netledger.graph import Graph, Node, Parameter, Shape, TensorType
+from netledger.graph import BATCH, Graph, Node, Parameter, Shape, TensorType
 from netledger.ledger import Finding, Ledger, Row, Stored, sums
 from netledger.ops.base import ALL, Op, size
 from netledger.ops.fields import LARGEST
@@ -92,7 +92,7 @@ class _Book:
         if self.check:
             check_arity(op, len(shapes))
             op.check(*shapes)
-        derived = [tuple(map(simplify, shape)) for shape in op.outputs(*shapes)]
+        derived = [_simplest(shape) for shape in op.outputs(*shapes)]
         if len(derived) < len(node.outputs):
             raise _too_few(node, len(derived))
         dtype = op.dtype(*[t.dtype for t in types])
@@ -111,7 +111,7 @@ class _Book:
                 elements = None
             weights, biases = (None, None) if "params" in unknown else (weights, biases)
         reach = self._reach(node, op, shapes)
-        self._hand_on(node, outputs, reach)
+        self._hand_on(node, outputs, made, reach)
         self.rows.append(
             Row(
                 name=node.name,
@@ -126,10 +126,8 @@ class _Book:
                 buffers=buffers,
                 macs=macs,
                 elements=elements,
-                receptive_field=tuple([_whole(r) for r, _ in reach])
-                if isinstance(reach, tuple)
-                else reach,
-                steps=tuple([step for _, step in reach]) if isinstance(reach, tuple) else (),
+                receptive_field=_far(reach),
+                steps=tuple([step for _, step in reach]) if type(reach) is tuple else (),
                 unknown=unknown,
                 op=op,
                 made=node.outputs,
@@ -142,10 +140,15 @@ class _Book:
         return Ledger(self.graph, tuple(self.rows), tuple(self.findings), self.batch, failed)
 
     def _count(self, shape: Shape) -> Shape:
-        for d in shape:
+        """The shape for the batch that is counted."""
+        if not shape:
+            return shape
+        # Nearly always the batch is the first dimension and the only symbol.
+        first = self.per["N"] if shape[0] is BATCH else shape[0]
+        for d in (first, *shape[1:]):
             if type(d) is Formula:
                 return tuple([substitute(d, self.per) for d in shape])
-        return shape
+        return (first, *shape[1:])
 
     def _parameters(
         self, node: Node, derived: tuple[Parameter, ...], dtype: str, unknown: dict[str, str]
@@ -159,7 +162,7 @@ class _Book:
                 self._compare_parameters(node, derived, recorded)
         if not derived:
             return ()
-        computes_in = dtype if "float" in dtype else "float32"
+        computes_in = node.dtype or (dtype if "float" in dtype else "float32")
         return tuple(
             [
                 Stored(
@@ -182,16 +185,19 @@ class _Book:
             unknown.pop("macs", None)
         return recorded
 
-    def _hand_on(self, node: Node, outputs: tuple[TensorType, ...], reach: Reach) -> None:
+    def _hand_on(
+        self, node: Node, outputs: tuple[TensorType, ...], made: tuple[Shape, ...], reach: Reach
+    ) -> None:
         """Makes the outputs known; where the source says otherwise, it is believed from here on."""
         said = node.recorded.outputs if node.recorded else ()
         for i, (value, t) in enumerate(zip(node.outputs, outputs, strict=True)):
+            counted = made[i]
             other = said[i] if i < len(said) else None
             if other is not None and other.shape != t.shape:
                 self._unbalanced(node, f"the rule gives {t}, the source says {other}")
-                t = other
+                t, counted = other, self._count(other.shape)
             self.types[value] = t
-            self.counted[value] = self._count(t.shape)
+            self.counted[value] = counted
             self.reach[value] = reach
 
     def _compare_parameters(
@@ -249,9 +255,19 @@ def _widest(reaches: list[Reach]) -> Reach:
     return tuple(max(axes) for axes in zip(*known, strict=True))
 
 
-def _whole(reach: Any) -> Any:
-    """Whole input positions; those of a transposed convolution may lie between two."""
-    return ceil(reach) if isinstance(reach, Fraction) else reach
+def _far(reach: Reach) -> tuple[Any, ...] | str | None:
+    """How far an output sees; positions of a transposed convolution may lie between two inputs."""
+    if type(reach) is not tuple:
+        return reach
+    return tuple([ceil(far) if type(far) is Fraction else far for far, _ in reach])
+
+
+def _simplest(shape: Shape) -> Shape:
+    """The shape with every formula in its shortest form."""
+    for d in shape:
+        if type(d) is Formula and d is not BATCH:
+            return tuple(map(simplify, shape))
+    return shape
 
 
 def check_arity(op: Op, count: int) -> None:

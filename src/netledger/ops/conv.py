@@ -17,6 +17,7 @@ from netledger.ops.window import (
     pads,
     slide,
     span,
+    windows,
 )
 
 PADDINGS = ("same", "valid", "causal")
@@ -69,14 +70,7 @@ class Convolution(Spatial):
         return batch * prod(sizes) * prod(kernel) * self.fan_in(channels) * filters
 
     def window(self, *inputs: Shape) -> tuple[Window, ...]:
-        rank = len(inputs[0]) - 2
-        per = zip(
-            each_axis(self.kernel_size, rank),
-            each_axis(self.dilation, rank),
-            each_axis(self.stride, rank),
-            strict=True,
-        )
-        return tuple(Window(span(k, d), s) for k, d, s in per)
+        return windows(len(inputs[0]) - 2, self.kernel_size, self.stride, self.dilation)
 
     def axes(self, *inputs: Shape) -> Any:
         x = inputs[0]

@@ -8,7 +8,7 @@ from netledger.errors import ShapeError
 from netledger.graph import Shape
 from netledger.ops.base import ALL, Spatial, Window, check_axes, each_axis, operation, show_value
 from netledger.ops.fields import choice, flag, padding, per_axis
-from netledger.ops.window import ROUNDING_HELP, ROUNDINGS, check_window, pads, slide, span
+from netledger.ops.window import ROUNDING_HELP, ROUNDINGS, check_window, pads, slide, span, windows
 
 
 @operation
@@ -56,14 +56,7 @@ class Pool(Spatial):
         return (self.join(batch, channels, sizes),)
 
     def window(self, *inputs: Shape) -> tuple[Window, ...]:
-        rank = len(inputs[0]) - 2
-        per = zip(
-            each_axis(self.kernel_size, rank),
-            each_axis(self.spacing, rank),
-            each_axis(self.step, rank),
-            strict=True,
-        )
-        return tuple(Window(span(k, d), s) for k, d, s in per)
+        return windows(len(inputs[0]) - 2, self.kernel_size, self.step, self.spacing)
 
     def axes(self, *inputs: Shape) -> Any:
         x = inputs[0]

@@ -7,7 +7,7 @@ from typing import Any
 from netledger.errors import ShapeError
 from netledger.formula import ceil_div, minimum
 from netledger.graph import Shape
-from netledger.ops.base import check_axes, each_axis
+from netledger.ops.base import Window, check_axes, each_axis
 
 FLOOR, CEIL, CEIL_CLIPPED = "floor", "ceil", "ceil_clipped"
 ROUNDINGS = (FLOOR, CEIL, CEIL_CLIPPED)
@@ -30,7 +30,7 @@ def pads(padding: Any, rank: int) -> Pads:
         return ((0, 0),) * rank
     if isinstance(padding, tuple) and isinstance(padding[0], tuple):
         return tuple((before, before + after) for before, after in padding)
-    return tuple((p, 2 * p) for p in each_axis(padding, rank))
+    return tuple([(p, 2 * p) for p in each_axis(padding, rank)])
 
 
 def positions(size: Any, reach: Any, stride: Any, pad: tuple[Any, Any], rounding: str) -> Any:
@@ -56,17 +56,29 @@ def slide(
     strides = each_axis(stride, rank)
     if isinstance(padding, str) and padding != "valid":
         return tuple(ceil_div(i, s) for i, s in zip(spatial, strides, strict=True))
-    return tuple(
-        positions(i, span(k, d), s, p, rounding)
-        for i, k, s, p, d in zip(
-            spatial,
-            each_axis(kernel, rank),
-            strides,
-            pads(padding, rank),
-            each_axis(dilation, rank),
-            strict=True,
-        )
+    axes = _axes(spatial, kernel, stride, padding, dilation)
+    return tuple([positions(i, span(k, d), s, p, rounding) for i, k, s, p, d in axes])
+
+
+def _axes(spatial: Shape, kernel: Any, stride: Any, padding: Any, dilation: Any) -> Any:
+    """Size, window, stride, padding and dilation along every axis."""
+    rank = len(spatial)
+    return zip(
+        spatial,
+        each_axis(kernel, rank),
+        each_axis(stride, rank),
+        pads(padding, rank),
+        each_axis(dilation, rank),
+        strict=True,
     )
+
+
+def windows(rank: int, kernel: Any, stride: Any, dilation: Any) -> tuple[Window, ...]:
+    """What one output sees along every axis, for receptive fields."""
+    per = zip(
+        each_axis(kernel, rank), each_axis(stride, rank), each_axis(dilation, rank), strict=True
+    )
+    return tuple([Window(span(k, d), s) for k, s, d in per])
 
 
 def check_window(
@@ -74,19 +86,17 @@ def check_window(
 ) -> None:
     """Refuses a window that is larger than the padded map; rounded up, it may stick out."""
     rank = len(spatial)
-    given = {"kernel_size": kernel, "stride": stride, "padding": padding, "dilation": dilation}
-    for name, value in given.items():
-        check_axes(name, value, rank)
+    for name, value in (
+        ("kernel_size", kernel),
+        ("stride", stride),
+        ("padding", padding),
+        ("dilation", dilation),
+    ):
+        if type(value) is tuple:
+            check_axes(name, value, rank)
     if isinstance(padding, str) and padding != "valid":
         return
-    for i, k, s, p, d in zip(
-        spatial,
-        each_axis(kernel, rank),
-        each_axis(stride, rank),
-        pads(padding, rank),
-        each_axis(dilation, rank),
-        strict=True,
-    ):
+    for i, k, s, p, d in _axes(spatial, kernel, stride, padding, dilation):
         reach = span(k, d)
         if positions(i, reach, s, p, rounding) < 1:
             padded = f" padded to {i + p[1]}" if p[1] else ""

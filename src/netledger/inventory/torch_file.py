@@ -104,7 +104,9 @@ def _legacy(data: Bytes) -> Any:
         raise SpecError("not a file of torch.save: its version is not known")
     found: dict[str, Storage] = {}
 
-    def stored(pid: Any) -> Storage:
+    def stored(pid: Any) -> Any:
+        if isinstance(pid, tuple) and len(pid) == 4 and pid[0] == "module":
+            return pid[1]  # a class, with its source: only its name is of interest
         one = storage(pid)
         if one.begin == 0:
             known = found.setdefault(one.key, one)

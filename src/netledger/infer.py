@@ -236,10 +236,13 @@ class _Book:
                 for (far, step), w in zip(before, window, strict=True)
             ]
         )
-        if self.check and any(far > LARGEST for far, _ in reach):
-            return ALL  # further than any input is wide
-        if self.check and not all(1 <= step * LARGEST <= LARGEST**2 for _, step in reach):
-            return None
+        if not self.check:
+            return reach
+        for far, step in reach:
+            if far > LARGEST:
+                return ALL  # further than any input is wide
+            if step > LARGEST or (type(step) is not int and step * LARGEST < 1):
+                return None
         return reach
 
 

@@ -94,7 +94,7 @@ def known(shapes: Callable[[Call], list[Shape]]) -> Rule:
     """What has no rule of its own but a known shape: nothing stored, nothing accumulated."""
 
     def rule(call: Call) -> Layer:
-        inputs = [v for v in call.values() if not v.constant and not v.learned]
+        inputs = [v for v in call.values() if not v.constant]
         op = Opaque(call.kind, shapes(call), "no multiply-accumulates, nothing stored")
         return Layer(op, inputs or [call.value(0)], macs=0)
 

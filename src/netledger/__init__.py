@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from os import PathLike
 from typing import Any
 
+from netledger.check import check
 from netledger.errors import NetledgerError
 from netledger.graph import Graph
 from netledger.infer import infer
@@ -21,7 +22,7 @@ from netledger.readers import read
 
 __version__ = "0.1.0"
 
-__all__ = ["Graph", "Ledger", "NetledgerError", "__version__", "ledger", "read"]
+__all__ = ["Graph", "Ledger", "NetledgerError", "__version__", "check", "ledger", "read"]
 
 
 def ledger(

@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from netledger.ledger import Ledger
 
 LEDGER_FORMATS = ("table", "markdown", "csv", "json", "latex", "yaml")
+FINDING_FORMATS = ("text", "json", "sarif", "github")
 EXPLAIN_FORMATS = ("text", "markdown", "latex", "json")
-BAD_INPUT = 2
+DIFF_FORMATS = ("text", "table", "markdown", "json")
+NO = 1
+ANSWER_IS_NO, BAD_INPUT = 1, 2
 
 
 class _Group(click.Group):
@@ -35,17 +38,22 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except NetledgerError as error:
-            if error.partial is not None and any(row.op for row in error.partial.ops):
-                click.echo(_table(error.partial, stream=sys.stderr), err=True)
-                click.echo("", err=True)
-            from netledger.render.common import LONGEST_TEXT, inert
-
-            for line in str(error).split("\n"):
-                click.echo(inert(line, LONGEST_TEXT), err=True)
+            _complain(error)
             ctx.exit(BAD_INPUT)
         except BrokenPipeError:  # the reader of the pipe has seen enough
             sys.stderr.close()
             ctx.exit(0)
+
+
+def _complain(error: NetledgerError) -> None:
+    """Prints an error, and the ledger up to the failing layer if there is one."""
+    from netledger.render.common import LONGEST_TEXT, inert
+
+    if error.partial is not None and any(row.op for row in error.partial.ops):
+        click.echo(_table(error.partial, stream=sys.stderr), err=True)
+        click.echo("", err=True)
+    for line in str(error).split("\n"):
+        click.echo(inert(line, LONGEST_TEXT), err=True)
 
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -62,6 +70,8 @@ def main() -> None:
     \b
     netledger show alexnet               the ledger
     netledger explain alexnet Conv-1     every number of a row, derived
+    netledger check alexnet              findings, like a linter; budgets
+    netledger diff alexnet alexnet-2012  what differs, with the cause of every difference
     netledger zoo                        the networks it knows by name
 
     MODEL is a name of the zoo or a file. Exit codes: 0 fine, 1 the answer is "no", 2 bad input.
@@ -223,6 +233,104 @@ def layer(
     graph = one_layer(kind, values, inputs)
     ledger = infer(graph)
     _write(write(ledger, derive(ledger, graph.nodes[-1].name), format=format), output)
+
+
+def _budget_option(name: str, example: str) -> Callable[[Any], Any]:
+    return click.option(f"--max-{name}", metavar="N", help=f"Most {name} allowed: {example}.")
+
+
+@main.command()
+@click.argument(
+    "models", nargs=-1, required=True, metavar="MODEL...", shell_complete=_complete_model
+)
+@input_option
+@click.option("--select", multiple=True, metavar="CODES", help="Only rules that begin so: NL10.")
+@click.option("--ignore", multiple=True, metavar="CODES", help="No rules that begin so.")
+@_budget_option("params", "5M")
+@_budget_option("macs", "300M")
+@_budget_option("activations", "1.5G")
+@_budget_option("size", "20MB or 20MiB, as stored")
+@click.option("--all", "every", is_flag=True, help="Tell of every finding, however many alike.")
+@_format_option(FINDING_FORMATS)
+@output_option
+@click.pass_context
+def check(
+    ctx: click.Context,
+    models: tuple[str, ...],
+    inputs: tuple[str, ...],
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    every: bool,
+    format: str,
+    output: str | None,
+    **limits: str | None,
+) -> None:
+    """Look for mistakes in each MODEL, like a linter, and hold it to budgets.
+
+    Settings may stand in the nearest pyproject.toml, in [tool.netledger.check]: select, ignore,
+    max-params, max-macs, max-activations, max-size; what the command line says comes first.
+    Exit code 1 on a finding of level error, which a broken budget is.
+
+    \b
+    netledger check alexnet-keras-noflatten
+    netledger check model.onnx --max-params 5M --max-macs 300M --ignore NL131
+    netledger check a.keras b.keras --format sarif -o findings.sarif
+    """
+    from pathlib import Path
+
+    from netledger.check.budgets import parse_budgets
+    from netledger.check.config import nearest
+    from netledger.check.report import chooser, examine
+    from netledger.render.findings import write
+
+    settings = nearest(Path.cwd())
+    given = {name.removeprefix("max_"): text for name, text in limits.items() if text is not None}
+    wishes: dict[str, Any] = {
+        "select": select or settings.select,
+        "ignore": ignore or settings.ignore,
+        "budgets": {**settings.budgets, **given},
+    }
+    chooser(wishes["select"], wishes["ignore"])  # a wrong wish is told once, not of each model
+    parse_budgets(wishes["budgets"])
+    reports, failed = [], False
+    for model in models:
+        try:
+            reports.append((model, examine(_ledger(model, inputs, None), **wishes)))
+        except NetledgerError as error:
+            _complain(error)
+            failed = True
+    _write(write(reports, format, every=every), output)
+    answer = 0 if all(report.ok for _, report in reports) else ANSWER_IS_NO
+    ctx.exit(BAD_INPUT if failed else answer)
+
+
+@main.command()
+@click.argument("a", shell_complete=_complete_model)
+@click.argument("b", shell_complete=_complete_model)
+@input_option
+@_format_option(DIFF_FORMATS)
+@output_option
+@click.pass_context
+def diff(
+    ctx: click.Context, a: str, b: str, inputs: tuple[str, ...], format: str, output: str | None
+) -> None:
+    """Compare the networks A and B: what differs, and the cause of every difference.
+
+    Layers are aligned by name, structure and shape, whatever their layout. What the causes change
+    in parameters, buffers and MACs adds up exactly to the difference of the totals. Exit code 1
+    if the networks differ. Formats: text gives the causes, table every layer too.
+
+    \b
+    netledger diff alexnet alexnet-2012
+    netledger diff resnet50 resnet50-v1 --format table
+    netledger diff mine.keras theirs.onnx --input 224x224x3
+    """
+    from netledger.diff import diff as compare
+    from netledger.render.difference import write
+
+    found = compare(_ledger(a, inputs, None), _ledger(b, inputs, None))
+    _write(write(found, format), output)
+    ctx.exit(0 if found.empty else NO)
 
 
 @main.command()

@@ -1,0 +1,1 @@
+"""Measurements of speed and memory; ratios are of two things measured side by side in one run."""

@@ -1,0 +1,60 @@
+"""Runs every benchmark: ``python -m benchmarks [NAME …] [--write]``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import pkgutil
+import platform
+import sys
+from pathlib import Path
+
+import benchmarks
+
+PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+
+
+def names() -> list[str]:
+    """Every module here that has a `run`; the core first."""
+    found = [m.name for m in pkgutil.iter_modules(benchmarks.__path__) if m.name[0] != "_"]
+    return sorted(found, key=lambda name: (name != "core", name))
+
+
+def machine() -> str:
+    """What the numbers were measured on."""
+    cores = os.cpu_count()
+    return f"Python {platform.python_version()}, {platform.machine()}, {cores} cores"
+
+
+def table(lines: list[tuple[str, str, str]]) -> str:
+    """The lines as a Markdown table."""
+    rows = ["| what | measured | target |", "| --- | --- | --- |"]
+    return "\n".join(rows + [f"| {what} | {value} | {target} |" for what, value, target in lines])
+
+
+def main() -> int:
+    """Measures, prints, and writes the page if asked to."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {', '.join(names())}")
+    parser.add_argument("--write", action="store_true", help=f"put the results into {PAGE.name}")
+    options = parser.parse_args()
+    lines = []
+    for name in options.names or names():
+        module = importlib.import_module(f"benchmarks.{name}")
+        if not hasattr(module, "run"):
+            continue
+        for what, value, target in module.run():
+            print(f"{what}\n    {value}    target {target}", flush=True)
+            lines.append((str(what), str(value), str(target)))
+    if options.write:
+        before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+        after = rest.partition(END)[2]
+        text = f"{BEGIN}\n{table(lines)}\n\nMeasured with {machine()}.\n{END}"
+        PAGE.write_text(before + text + after, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -18,7 +18,6 @@ LEDGER_FORMATS = ("table", "markdown", "csv", "json", "latex", "yaml")
 FINDING_FORMATS = ("text", "json", "sarif", "github")
 EXPLAIN_FORMATS = ("text", "markdown", "latex", "json")
 DIFF_FORMATS = ("text", "table", "markdown", "json")
-NO = 1
 ANSWER_IS_NO, BAD_INPUT = 1, 2
 
 
@@ -253,9 +252,7 @@ def _budget_option(name: str, example: str) -> Callable[[Any], Any]:
 @click.option("--all", "every", is_flag=True, help="Tell of every finding, however many alike.")
 @_format_option(FINDING_FORMATS)
 @output_option
-@click.pass_context
 def check(
-    ctx: click.Context,
     models: tuple[str, ...],
     inputs: tuple[str, ...],
     select: tuple[str, ...],
@@ -301,7 +298,7 @@ def check(
             failed = True
     _write(write(reports, format, every=every), output)
     answer = 0 if all(report.ok for _, report in reports) else ANSWER_IS_NO
-    ctx.exit(BAD_INPUT if failed else answer)
+    click.get_current_context().exit(BAD_INPUT if failed else answer)
 
 
 @main.command()
@@ -330,7 +327,7 @@ def diff(
 
     found = compare(_ledger(a, inputs, None), _ledger(b, inputs, None))
     _write(write(found, format), output)
-    ctx.exit(0 if found.empty else NO)
+    ctx.exit(0 if found.empty else ANSWER_IS_NO)
 
 
 @main.command()

@@ -9,7 +9,8 @@ from fractions import Fraction
 from typing import Any
 
 from netledger.errors import FieldError, UnknownName
-from netledger.ledger import Finding, Ledger, Row, plain
+from netledger.formula import Formula
+from netledger.ledger import Finding, Ledger, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +140,13 @@ def findings(ledger: Ledger, judged: Iterable[Verdict]) -> tuple[Finding, ...]:
             message = f"at least {verdict.value:,} {unit}: {limit} may be broken"
             found.append(_finding(verdict, "warning", message, _why(ledger, verdict)))
         elif verdict.kept is None:
-            message = f"{plain(verdict.value)} {unit}: {limit} cannot be judged"
+            message = f"{_symbolic(verdict.value)} {unit}: {limit} cannot be judged"
             found.append(_finding(verdict, "warning", message, "give the sizes: --input"))
     return tuple(found)
+
+
+def _symbolic(value: Any) -> str:
+    return value.text() if isinstance(value, Formula) else "?"
 
 
 def _finding(verdict: Verdict, level: str, message: str, hint: str) -> Finding:

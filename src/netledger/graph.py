@@ -97,6 +97,7 @@ class Node:
         source: Where the user wrote it: ``net.yaml:41``, a path in a config, or empty.
         trainable: False if its parameters are frozen.
         recorded: What the source says its outputs and parameters are, if it says so.
+        dtype: The dtype of its parameters, where that is not the one that it computes in.
     """
 
     name: str
@@ -107,6 +108,7 @@ class Node:
     source: str = ""
     trainable: bool = True
     recorded: Recorded | None = None
+    dtype: str = ""
 
     def __post_init__(self) -> None:
         if not self.outputs and not self.op.silent:

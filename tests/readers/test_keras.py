@@ -582,3 +582,32 @@ def test_every_application(keras: Any, tmp_path: Path, capsys: Any) -> None:
         "compared with Keras' own `count_params()` and `output.shape`. Written by `make prove`.\n\n"
     )
     (folder / "keras.md").write_text(head + "\n".join(table) + "\n")
+
+
+@pytest.mark.parametrize("policy", ["float16", "bfloat16", "float64", "mixed_float16"])
+def test_dtypes_of_values_and_of_what_is_stored(keras: Any, save: Save, policy: str) -> None:
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 3), dtype="float32"),
+            layers.Conv2D(4, 3, dtype=policy, activation="relu"),
+            layers.Flatten(dtype=policy),
+            layers.Dense(5, dtype=policy),
+        ]
+    )
+    stored = sum(prod(w.shape) * netledger.graph.DTYPE_BITS[w.dtype] // 8 for w in model.weights)
+    for format in FORMATS:
+        ledger = netledger.ledger(save(model, format))
+        assert ledger.totals.bytes == stored
+        assert not ledger.findings
+        made = [row.outputs[0].dtype for row in ledger.ops]
+        assert made == ["float32", *[model.layers[0].compute_dtype] * 5]
+
+
+def test_quantised_layers_are_not_guessed(keras: Any, save: Save) -> None:
+    model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(5), keras.layers.ReLU()])
+    model.quantize("int8")
+    ledger = netledger.ledger(save(model, "keras"))
+    row = next(row for row in ledger.ops if "macs" in row.unknown)
+    assert "quantised" in row.unknown["macs"]
+    assert row.params + row.buffers == model.count_params()

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netledger.errors import FieldError
 from netledger.graph import BIAS, BUFFER, WEIGHT, Node, Parameter, Recorded, Shape
-from netledger.ops import Op, Opaque
+from netledger.ops import Cast, Op, Opaque
 from netledger.readers.common import unknown_shape
-from netledger.readers.keras.config import input_shape, layer_config, text
+from netledger.readers.keras.config import dtypes_of, input_shape, layer_config, text
 from netledger.readers.keras.inbound import Inbound, Value
 from netledger.readers.keras.weights import Stored
 
@@ -138,14 +138,29 @@ class Call:
         self.name, self.path, self.scope, self.source = name, path, scope, source
         self.trainable, self.stated = trainable, stated
         self.stored = None if stored is None else list(stored)
+        self.dtypes = dtypes_of(config.values)
 
     def run(self, rule: LayerRule) -> list[str]:
         """Adds the layer's nodes; returns the values that they make."""
         before = len(self.reading.nodes)
-        made = rule(self)
+        if self.dtypes.quantised:
+            made: str | Sequence[str] = self.opaque("its parameters are quantised")
+        else:
+            self._cast()
+            made = rule(self)
         if self.stored is not None:
             self.reading.keep(before, tuple(self.stored))
         return [made] if isinstance(made, str) else list(made)
+
+    def _cast(self) -> None:
+        """Brings inputs to the dtype in which the layer computes, as Keras does with floats."""
+        to, known = self.dtypes.computes, self.reading.dtypes
+        wrong = [v for v in dict.fromkeys(self.inputs) if known[v] != to and "float" in known[v]]
+        if not wrong or "float" not in to:
+            return
+        names = {v: self.add(Cast(to), v, part="cast") for v in wrong}
+        self.inputs = tuple(names.get(v, v) for v in self.inputs)
+        self.inbound = self.inbound.renamed(names)
 
     def wrapped(self, key: str) -> tuple[Call, Mapping[str, Any]]:
         """The layer that this one wraps, called in its place; and that layer's entry."""
@@ -226,6 +241,7 @@ class Call:
             source=self.source,
             trainable=self.trainable,
             recorded=None if recorded is None else Recorded((), recorded),
+            dtype=self.dtypes.stores if self.dtypes.stores != self.dtypes.computes else "",
         )
         return self.reading.add(node, f"{self.path}|{part}")
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from netledger.errors import SpecError
 from netledger.formula import Dim, symbol
-from netledger.graph import BATCH, Shape
+from netledger.graph import BATCH, DTYPE_BITS, Shape
 from netledger.ops.fields import LARGEST
 
 Entry = Mapping[str, Any]
@@ -86,13 +86,29 @@ def size(said: Any, otherwise: Dim) -> Dim:
     return said
 
 
-def dtype_of(config: Entry, default: str = "float32") -> str:
-    """The dtype in which a layer stores its parameters, out of its dtype or dtype policy."""
-    said = config.get("dtype")
+class Dtypes(NamedTuple):
+    """In which dtypes a layer computes and stores its parameters."""
+
+    computes: str
+    stores: str
+    quantised: bool = False
+
+
+def dtypes_of(config: Entry) -> Dtypes:
+    """The dtypes of a layer, out of its dtype or dtype policy; float32 where it says nothing."""
+    said, quantised = config.get("dtype"), False
     for _ in range(3):  # {"class_name": "DTypePolicy", "config": {"name": "mixed_float16"}}
         if isinstance(said, dict):
             inner = said.get("config")
-            said = inner.get("name") if isinstance(inner, dict) else None
-    if not isinstance(said, str) or said.startswith("mixed_"):
-        return default  # mixed policies compute in another dtype and store float32
-    return said if said.isidentifier() and len(said) < 20 else default
+            inner = inner if isinstance(inner, dict) else {}
+            quantised = quantised or "mode" in inner
+            said = inner.get("name") or inner.get("source_name")
+    if not isinstance(said, str):
+        return Dtypes("float32", "float32")
+    kind, _, source = said.partition("_from_")  # int8_from_mixed_bfloat16
+    quantised = quantised or bool(source)
+    name = source or kind
+    computes = name.removeprefix("mixed_")
+    if computes not in DTYPE_BITS:
+        return Dtypes("float32", "float32", quantised)
+    return Dtypes(computes, "float32" if name != computes else computes, quantised)

@@ -45,6 +45,22 @@ class Inbound(NamedTuple):
     args: tuple[Any, ...] = ()
     options: Mapping[str, Any] = {}
 
+    def renamed(self, names: Mapping[str, str]) -> Inbound:
+        """The same with other values."""
+
+        def change(found: Any) -> Any:
+            if isinstance(found, Value):
+                return Value(names.get(found, found))
+            if isinstance(found, dict):
+                return {key: change(one) for key, one in found.items()}
+            return [change(one) for one in found] if isinstance(found, list) else found
+
+        return Inbound(
+            tuple(names.get(v, v) for v in self.inputs),
+            tuple(change(one) for one in self.args),
+            {key: change(one) for key, one in self.options.items()},
+        )
+
 
 def arguments(layer: Entry, names: Collection[str]) -> list[Arguments]:
     """The calls of a layer, in order.

@@ -12,7 +12,7 @@ from netledger.graph import Graph
 from netledger.readers.keras.call import Call, Config
 from netledger.readers.keras.config import (
     Entry,
-    dtype_of,
+    dtypes_of,
     is_model,
     layer_config,
     layer_name,
@@ -104,7 +104,7 @@ class _Model:
             values = list(self.frame.inputs)
         else:
             name = self.names[0] if is_input else self._free("input")
-            values = [self.reading.open(name, self._input_shape(own), dtype_of(own))]
+            values = [self.reading.open(name, self._input_shape(own), dtypes_of(own).computes)]
         layers = layers[1:] if is_input else layers
         for i, layer in enumerate(layers):
             after = layers[i + 1].get("build_config") if i + 1 < len(layers) else None
@@ -170,7 +170,7 @@ class _Model:
                 values[place] = given[i]
             else:
                 said = config.get("batch_shape") or config.get("batch_input_shape")
-                values[place] = self.reading.open(name, said, dtype_of(config))
+                values[place] = self.reading.open(name, said, dtypes_of(config).computes)
         return values
 
     def _calls(self, outputs: list[Place]) -> dict[tuple[str, int], Arguments]:

@@ -30,6 +30,7 @@ class Reading:
         self.inputs: dict[str, TensorType] = {}
         self.nodes: list[Node] = []
         self.shapes: dict[str, Shape] = {}
+        self.dtypes: dict[str, str] = {}
         self.places: dict[str, tuple[int, int]] = {}
         """For each value that a node makes: which node, and as which output."""
         self.stores: dict[str, list[tuple[str, tuple[Parameter, ...]]]] = {}
@@ -61,6 +62,7 @@ class Reading:
         shape = input_shape(said)
         self.inputs[name] = TensorType(shape, dtype)
         self.shapes[name] = shape
+        self.dtypes[name] = dtype
         return name
 
     def add(self, node: Node, key: str) -> str:
@@ -83,8 +85,10 @@ class Reading:
             made = op.outputs(*shapes)
         except ShapeError:
             raise Unfit from None
+        dtype = op.dtype(*(self.dtypes[value] for value in node.inputs))
         for i, (value, shape) in enumerate(zip(node.outputs, made, strict=False)):
             self.shapes[value] = shape
+            self.dtypes[value] = dtype
             self.places[value] = (len(self.nodes) - 1, i)
         own = op.parameters(*shapes)
         if own:

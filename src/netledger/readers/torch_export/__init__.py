@@ -31,12 +31,13 @@ def read(source: Source) -> Graph:
     name = _member(archive, _GRAPH, source.name)
     where = f"{source.name}: {name}"
     root = read_json(archive.read(name, limit=LARGEST_PROGRAM), where, limit=LARGEST_PROGRAM)
+    places = _places(archive, source.name)
     try:
         program = Program(root)
         builder = Builder(program)
         for call in program.calls:
             builder.add(call)
-        outputs = builder.finish(program.outputs)
+        outputs = builder.finish(program.outputs, places)
     except SpecError as error:
         raise error.at(where=where) from None
     return Graph(
@@ -44,7 +45,7 @@ def read(source: Source) -> Graph:
         program.inputs,
         tuple(builder.nodes),
         outputs,
-        _ties(builder, program, _places(archive, source.name)),
+        _ties(builder, program, places),
         title=_title(root),
         source=source.name,
         reader="torch_export",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from netledger.aten import Call, Layer, Value, translate
@@ -67,12 +67,21 @@ class Builder:
                 why = error.fact
         self._emit(call, names, stated, _opaque(asked, names, why))
 
-    def finish(self, outputs: Sequence[str]) -> tuple[str, ...]:
-        """Adds stored tensors that nothing uses. Returns the names of the outputs."""
+    def finish(self, outputs: Sequence[str], places: Mapping[str, str]) -> tuple[str, ...]:
+        """Adds stored tensors that nothing uses. Returns the names of the outputs.
+
+        Args:
+            outputs: The values that the program returns.
+            places: Where stored tensors are kept; a second name of one that is used is no other.
+        """
         made = tuple(dict.fromkeys(self._name(self._value(name)) for name in outputs))
+        used = {places.get(self.program.stored[name].name) for name in self.uses} - {None}
         for name, stored in self.program.stored.items():
-            if name not in self.uses and not stored.name.endswith("num_batches_tracked"):
+            place = places.get(stored.name)
+            counted = name in self.uses or place in used
+            if not counted and not stored.name.endswith("num_batches_tracked"):
                 self._name(self._values[name])
+                used |= {place} - {None}
         needed = set(made)
         kept: list[Node] = []
         for node in reversed(self.nodes):

@@ -1,0 +1,73 @@
+"""Coverage-guided fuzzing of the GGUF reader: a ledger or a NetledgerError, nothing else.
+
+Run: python fuzz/fuzz_gguf.py -max_total_time=60
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+import tempfile
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["netledger"]):
+    import netledger
+    from netledger.readers import gguf
+    from netledger.readers.common import Source
+
+FOLDER = Path(tempfile.mkdtemp(prefix="netledger-fuzz-"))
+
+
+def text(value: bytes) -> bytes:
+    """A text as GGUF keeps it."""
+    return struct.pack("<Q", len(value)) + value
+
+
+def file() -> bytes:
+    """Two tensors, and a value of every kind."""
+    pairs = [
+        (b"general.architecture", 8, text(b"llama")),
+        (b"llama.block_count", 4, struct.pack("<I", 2)),
+        (b"general.file_type", 4, struct.pack("<I", 15)),
+        (b"k.bool", 7, b"\x01"),
+        (b"k.float", 12, struct.pack("<d", 0.5)),
+        (b"k.texts", 9, struct.pack("<IQ", 8, 2) + text(b"a") + text(b"b")),
+        (b"k.numbers", 9, struct.pack("<IQ", 1, 3) + b"abc"),
+        (b"k.nested", 9, struct.pack("<IQIQ", 9, 1, 4, 1) + struct.pack("<I", 7)),
+    ]
+    tensors = [(b"a.weight", (32, 2), 2, 0), (b"a.bias", (2,), 0, 64)]
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(pairs))
+    for key, kind, value in pairs:
+        head += text(key) + struct.pack("<I", kind) + value
+    for name, dims, kind, offset in tensors:
+        head += text(name) + struct.pack(f"<I{len(dims)}QIQ", len(dims), *dims, kind, offset)
+    return head + bytes(-len(head) % 32) + bytes(72)
+
+
+def one(data: bytes) -> None:
+    """Reads one input."""
+    path = FOLDER / "input"
+    path.write_bytes(data)
+    try:
+        with Source.open(str(path)) as source:
+            if not gguf.accepts(source):
+                return
+            ledger = netledger.infer(gguf.read(source))
+        assert ledger.totals and ledger.rows and ledger.to_dict()
+    except netledger.NetledgerError as error:
+        assert str(error)
+
+
+def main() -> None:
+    """Starts the fuzzer; its own options are those of libFuzzer."""
+    corpus = FOLDER / "corpus"
+    corpus.mkdir()
+    (corpus / "seed").write_bytes(file())
+    atheris.Setup([*sys.argv, "-max_len=5000", str(corpus)], one)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

@@ -14,6 +14,7 @@ from os import PathLike
 from typing import Any
 
 from netledger.check import check
+from netledger.diff import diff
 from netledger.errors import NetledgerError
 from netledger.graph import Graph
 from netledger.infer import infer
@@ -22,7 +23,7 @@ from netledger.readers import read
 
 __version__ = "0.1.0"
 
-__all__ = ["Graph", "Ledger", "NetledgerError", "__version__", "check", "ledger", "read"]
+__all__ = ["Graph", "Ledger", "NetledgerError", "__version__", "check", "diff", "ledger", "read"]
 
 
 def ledger(

@@ -6,7 +6,6 @@ is refused, for two programs could read it in two ways.
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import re
@@ -169,19 +168,6 @@ class Archive:
             raise SpecError("the checksum does not match: the file is damaged", where=where)
         return data
 
-    def window(self, name: str) -> Window:
-        """A stored member as a file, read in place and never as a whole.
-
-        Raises:
-            SpecError: If it is missing or compressed.
-        """
-        member = self._member(name)
-        if member.deflated:
-            raise SpecError(
-                "is compressed, so it cannot be read in place", where=f"{self._where}: {name}"
-            )
-        return Window(self._data, member.start, member.size)
-
     def _member(self, name: str) -> Member:
         try:
             return self.members[name]
@@ -198,43 +184,6 @@ def _inflate(data: bytes, size: int, where: str) -> bytes:
     if len(unpacked) != size or not inflater.eof or inflater.unused_data:
         raise SpecError("does not unpack to the size that the directory says", where=where)
     return unpacked
-
-
-class Window(io.RawIOBase):
-    """A part of a file as a file of its own."""
-
-    def __init__(self, data: Bytes, start: int, size: int) -> None:
-        super().__init__()
-        self._data, self._start, self._size, self._at = data, start, size, 0
-
-    def readable(self) -> bool:
-        """True."""
-        return True
-
-    def seekable(self) -> bool:
-        """True."""
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Moves to a position, counted as `io.IOBase.seek` does."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        if base + offset < 0:
-            raise ValueError(f"negative position {base + offset}")
-        self._at = base + offset
-        return self._at
-
-    def tell(self) -> int:
-        """The position."""
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        """Fills `buffer` with what comes next; returns how many bytes that were."""
-        target = memoryview(buffer).cast("B")
-        first = self._start + min(self._at, self._size)
-        chunk = self._data[first : min(first + len(target), self._start + self._size)]
-        target[: len(chunk)] = chunk
-        self._at += len(chunk)
-        return len(chunk)
 
 
 _END = struct.Struct("<4s4H2LH")

@@ -449,3 +449,26 @@ def test_a_missing_blob_and_a_wrong_layer_are_named(book):
         book(INPUT + layer("x", "ReLU", "daat"))
     with pytest.raises(SpecError, match="inner_product_param has no num_output"):
         book(INPUT + layer("x", "InnerProduct", "data"))
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (alexnet(), "alexnet-caffe"),
+        (alexnet(norm_first=False), "caffenet"),
+        (googlenet(), "googlenet-caffe"),
+    ],
+)
+def test_a_file_and_the_zoo_give_the_same_books(book, text, name):
+    ours, zoo = book(text), netledger.ledger(name)
+
+    def rows(ledger):
+        """Each layer with weights: parameters, MACs and output, whatever the order of axes."""
+        with_weights = [row for row in ledger.ops if row.parameters]
+        return sorted(
+            (row.params, row.macs, sorted(map(str, row.outputs[0].shape))) for row in with_weights
+        )
+
+    assert rows(ours) == rows(zoo)
+    for count in ("params", "weights", "biases", "macs", "neurons"):
+        assert getattr(ours.totals, count) == getattr(zoo.totals, count)

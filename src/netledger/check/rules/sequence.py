@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from netledger.check.network import PASSING, Network, plural, whole
@@ -152,7 +153,7 @@ class SoftmaxIntoLoss(Rule):
             if before is None or not isinstance(before.op, Softmax) or before.op.log:
                 continue
             if isinstance(row.op, Opaque):
-                if row.op.what.rpartition(".")[2].rpartition("::")[2] in LOSSES:
+                if not LOSSES.isdisjoint(re.split("[.:]+", row.op.what)):
                     message = f"{row.kind} takes the softmax itself: here it is taken twice"
                     yield self.finding(row, message, f"remove {before.name}: hand the logits over")
             elif row.kind == "Log":

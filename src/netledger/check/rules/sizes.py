@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from math import prod
 
-from netledger.check.network import Network, joined, plural, whole
+from netledger.check.network import PASSING, Network, joined, plural, whole
 from netledger.check.rules.base import INFO, Rule
 from netledger.check.windows import windows
 from netledger.ledger import Finding, Row
@@ -14,9 +14,11 @@ from netledger.ops import (
     BatchNorm,
     Conv,
     Dropout,
+    Flatten,
     Identity,
     Linear,
     PReLU,
+    Reshape,
 )
 from netledger.ops.conv import Convolution
 from netledger.ops.pool import Pool
@@ -27,7 +29,10 @@ CHANNELWISE = (Activation, PReLU, BatchNorm, Dropout, Identity, Pool)
 
 
 class DenseHoldsMost(Rule):
-    """In a convolutional network, fully connected layers hold most of the parameters."""
+    """In a convolutional network, fully connected layers hold most of the parameters.
+
+    Only where the largest sees every position of a map: pooling before it is then a remedy.
+    """
 
     code, name, level = "NL131", "fully connected layers hold most parameters", INFO
 
@@ -35,16 +40,21 @@ class DenseHoldsMost(Rule):
         if not all(whole(row.params) for row in net.rows):
             return
         rows = [row for row in net.rows if row.params]
-        dense = [row for row in rows if _is_dense(row)]
-        if not dense or not any(isinstance(r.op, Convolution) and r not in dense for r in rows):
+        dense: dict[str, Row] = {}
+        for row in rows:
+            if _is_dense(net, row, dense):
+                dense[row.name] = row
+        if not dense or not any(
+            isinstance(r.op, Convolution) and r.name not in dense for r in rows
+        ):
             return
-        held, total = sum(row.params for row in dense), sum(row.params for row in rows)
-        if 2 * held <= total:
+        held, total = sum(row.params for row in dense.values()), sum(row.params for row in rows)
+        largest = max(dense.values(), key=lambda row: int(row.params))
+        if 2 * held <= total or not _sees_a_map(net, largest):
             return
-        largest = max(dense, key=lambda row: int(row.params))
         hold = "holds" if len(dense) == 1 else "hold"
         message = (
-            f"{joined([row.name for row in dense])}, fully connected, {hold} {held:,} of "
+            f"{joined(list(dense))}, fully connected, {hold} {held:,} of "
             f"{total:,} parameters ({100 * held // total} %); {largest.name} alone "
             f"{largest.params:,}, fed by {_fan_in(largest):,} numbers"
         )
@@ -52,12 +62,31 @@ class DenseHoldsMost(Rule):
         yield self.finding(largest, message, hint)
 
 
-def _is_dense(row: Row) -> bool:
-    """True for a dense layer, and for a convolution whose only window is the whole map."""
+def _is_dense(net: Network, row: Row, dense: Container[str]) -> bool:
+    """True for a dense layer, and for a convolution that is one: its only window is all of its map.
+
+    A 1×1 on a map of one position counts only behind such a layer: there are others, in
+    squeeze-and-excitation, that stand for no dense layer of a classifier.
+    """
     if isinstance(row.op, Linear):
         return len(row.input_types[0].shape) == 2
     axes = windows(row) if isinstance(row.op, Conv) and row.op.groups == 1 else ()
-    return bool(axes) and all(a.count == 1 and a.taps == a.size for a in axes)
+    if not axes or not all(a.count == 1 and a.taps == a.size for a in axes):
+        return False
+    before = net.feeder(row, (*PASSING, Activation))
+    return any(a.taps > 1 for a in axes) or (before is not None and before.name in dense)
+
+
+def _sees_a_map(net: Network, row: Row) -> bool:
+    """True if a dense layer is fed by several positions of a map."""
+    if isinstance(row.op, Conv):
+        return any(a.taps > 1 for a in windows(row))
+    before = net.feeder(row)
+    return (
+        before is not None
+        and isinstance(before.op, Flatten | Reshape)
+        and before.input_types[0].shape[1:].count(1) < len(before.input_types[0].shape) - 2
+    )
 
 
 def _fan_in(row: Row) -> int:

@@ -11,8 +11,10 @@ from netledger.check.network import Network, plural, times, whole
 from netledger.check.rules.base import INFO, Rule
 from netledger.check.windows import LARGEST_WINDOW, Axis, windows
 from netledger.ledger import Finding, Row
+from netledger.ops import Pad
 from netledger.ops.conv import Convolution
 from netledger.ops.pool import Pool
+from netledger.ops.window import pads
 
 
 class WindowDoesNotTile(Rule):
@@ -30,6 +32,7 @@ class WindowDoesNotTile(Rule):
             lost = [min(axes) for axes in zip(*[[a.lost for a in w] for w in each], strict=True)]
             gaps = [len(axis.seen) < axis.stride for axis in each[0]]
             lost = [0 if gap else n for n, gap in zip(lost, gaps, strict=True)]
+            lost = [max(0, n - m) for n, m in zip(lost, _border(row, len(lost)), strict=True)]
             if not any(lost):
                 continue
             at = next(axis for axis, n in zip(each[0], lost, strict=True) if n)
@@ -155,6 +158,19 @@ def _windowed(net: Network) -> Iterator[tuple[Row, list[Row]]]:
         each = [windows(user) for user in users]
         if users and all(each) and all(len(a) == len(b) for a, b in pairwise(each)):
             yield row, users
+
+
+def _border(row: Row, rank: int) -> list[int]:
+    """How much of the end of a map is a border that a `Pad` has put there."""
+    if not isinstance(row.op, Pad):
+        return [0] * rank
+    every = len(row.outputs[0].shape)
+    given = pads(row.op.padding, every if row.op.whole(every) else rank)
+    after = [max(0, both - before) for before, both in given]
+    channels = -1 if row.op.channels_last else 1
+    if not row.op.whole(every):
+        return after
+    return [n for i, n in enumerate(after) if i not in (0, channels % every)]
 
 
 def _seen(axes: tuple[Axis, ...]) -> Fraction:

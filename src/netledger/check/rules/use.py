@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from netledger.check.network import Network, joined, plural
 from netledger.check.rules.base import INFO, Rule
 from netledger.ledger import Finding, Row, Stored, add_up, plain
-from netledger.ops import Constant
+from netledger.ops import Constant, Tensor
 
 
 class NeverReached(Rule):
@@ -33,7 +33,7 @@ class NeverReached(Rule):
 
 
 def _is_plumbing(row: Row) -> bool:
-    return isinstance(row.op, Constant) or (row.op is not None and row.op.folds)
+    return isinstance(row.op, Constant | Tensor) or (row.op is not None and row.op.folds)
 
 
 def _count(value: object) -> str:

@@ -90,6 +90,7 @@ HOSTILE = {
     "stack_underflow": (archive(b"\x80\x02R."), "not a sound pickle: cut off or damaged"),
     "no_mark": (archive(b"\x80\x02Nt."), "not a sound pickle: a mark is missing"),
     "mark_as_value": (archive(b"\x80\x02(."), "a mark where a value should be"),
+    "object_of_nothing": (archive(b"\x80\x02(o."), "not a sound pickle: cut off or damaged"),
     "never_kept": (archive(b"\x80\x02h\x05."), "it takes what was never kept"),
     "extension": (archive(b"\x80\x02\x82\x01."), "not a pickle of torch.save: an extension code"),
     "buffer": (archive(b"\x80\x05\x97."), "not a pickle of torch.save: a buffer outside of it"),

@@ -182,8 +182,9 @@ class _Machine:
         self.push(self.call(Global(module, name), args))
 
     def object(self) -> None:
-        by, *args = self.items()
-        self.push(self.call(by, tuple(args)))
+        items = self.items()
+        by = items.pop(0)
+        self.push(self.call(by, tuple(items)))
 
     def stack_global(self) -> None:
         name, module = self.pop(), self.pop()

@@ -75,6 +75,8 @@ def _axes(spatial: Shape, kernel: Any, stride: Any, padding: Any, dilation: Any)
 
 def windows(rank: int, kernel: Any, stride: Any, dilation: Any) -> tuple[Window, ...]:
     """What one output sees along every axis, for receptive fields."""
+    if type(kernel) is type(stride) is type(dilation) is int:
+        return (Window(span(kernel, dilation), stride),) * rank
     per = zip(
         each_axis(kernel, rank), each_axis(stride, rank), each_axis(dilation, rank), strict=True
     )

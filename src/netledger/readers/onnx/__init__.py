@@ -19,7 +19,7 @@ import mmap
 from dataclasses import replace
 from pathlib import Path
 
-from netledger.errors import GraphError, NetledgerError, SpecError
+from netledger.errors import FieldError, GraphError, NetledgerError, ShapeError, SpecError
 from netledger.graph import Graph, TensorType
 from netledger.infer import infer
 from netledger.ops.opaque import NO_SIZE
@@ -91,7 +91,7 @@ def read(source: Source) -> Graph:
         raise SpecError(str(reason), where=source.name) from None
     except NetledgerError as error:
         error.at(source=source.name)
-        if book.nodes:
+        if book.nodes and isinstance(error, ShapeError | FieldError):
             so_far = _graph(book, model, source, ())
             error.partial = replace(infer(so_far), failed=error.where)
         raise

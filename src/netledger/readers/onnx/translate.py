@@ -19,7 +19,7 @@ from netledger.readers.onnx.table import RELAYOUTS, RULES
 from netledger.readers.onnx.values import Call, Layer, Unknown, Value, Weight
 from netledger.readers.onnx.wire import Wire
 
-MAX_STEPS = 50_000
+MAX_STEPS = 30_000
 MAX_CALLS = 32
 
 QUANTISED = frozenset(["int8", "uint8", "int4", "uint4", "int2", "uint2"])

@@ -83,7 +83,9 @@ class Wire:
             elif kind in WIRE_TYPES:
                 size = 8 if kind == FIXED64 else 4
             else:
-                raise self.fail(f"field {number} has the wire type {kind}, which ONNX never", began)
+                raise self.fail(
+                    f"field {number} has the wire type {kind}, which ONNX does not use", began
+                )
             if size > end - at:
                 raise self.fail(
                     f"field {number} has {size:,} bytes where {end - at:,} are left",
@@ -97,8 +99,10 @@ class Wire:
         """A string, as it stands in the file."""
         size = end - start
         self.text_left -= size
-        if size > MAX_TEXT or self.text_left < 0:
-            raise self.fail(f"a name of {size:,} bytes, or more names than can be", start)
+        if size > MAX_TEXT:
+            raise self.fail(f"a name of {size:,} bytes; at most {MAX_TEXT:,} are read", start)
+        if self.text_left < 0:
+            raise self.fail(f"more than {MAX_TEXTS:,} bytes of names", start)
         try:
             return self.view[start:end].decode("utf-8")
         except UnicodeDecodeError:

@@ -42,7 +42,6 @@ def test_the_public_name_stays_a_function_whatever_is_imported() -> None:
     import netledger.check.rules
 
     assert callable(netledger.check)
-    assert netledger.check.rules if hasattr(netledger.check, "rules") else True
 
 
 def test_findings_are_in_the_order_of_the_rows() -> None:
@@ -131,7 +130,7 @@ def test_a_budget_is_kept_up_to_the_last_number() -> None:
         assert report.ok and report.verdicts[0].kept
         report = examine("lenet5", budgets={name: value - 1})
         assert not report.ok and report.verdicts[0].kept is False
-        assert "1 over the budget" in report.findings[-1].message.replace(" are 1 ", " 1 ")
+        assert "1 over the budget" in report.findings[-1].message
 
 
 def test_a_broken_budget_says_how_far_and_where() -> None:

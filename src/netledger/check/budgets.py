@@ -40,8 +40,10 @@ KINDS = (
 )
 
 _DECIMAL = {"": 0, "k": 1, "m": 2, "g": 3, "b": 3, "t": 4}
-_AMOUNT = re.compile(r"(\d[\d,_]*(?:\.\d+)?)\s*([kmgbt]?)", re.IGNORECASE)
-_BYTES = re.compile(r"(\d[\d,_]*(?:\.\d+)?)\s*(?:([kmgt]?)(i?)b?)?", re.IGNORECASE)
+_AMOUNT = re.compile(r"(\d[\d,_]*(?:\.\d+)?) ?([kmgbt]?)", re.IGNORECASE | re.ASCII)
+_BYTES = re.compile(
+    r"(\d[\d,_]*(?:\.\d+)?) ?(?:([kmgt])(i?))?b?", re.IGNORECASE | re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True)

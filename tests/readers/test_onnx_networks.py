@@ -505,11 +505,13 @@ def with_types(model: Any, types: dict[str, Any], given: tuple[Any, ...]) -> Any
 
 
 def counted(model: Any) -> int:
-    """The numbers in the float initializers, but for single ones that the exporter computed."""
+    """The numbers in the float initializers, but for settings and single computed numbers."""
+    settings = {n for node in model.graph.node if node.op_type == "Resize" for n in node.input[1:]}
     return sum(
         math.prod(tensor.dims)
         for tensor in model.graph.initializer
         if tensor.data_type in (1, 10, 11, 16)
+        and tensor.name not in settings
         and not (tensor.name.startswith("val_") and math.prod(tensor.dims) == 1)
     )
 

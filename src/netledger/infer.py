@@ -86,6 +86,9 @@ class _Book:
     def enter(self, node: Node) -> None:
         """Derives one row."""
         op = node.op
+        if op.silent:
+            self._list(node)
+            return
         types = tuple([self.types[v] for v in node.inputs])
         shapes = tuple([t.shape for t in types])
         counted = tuple([self.counted[v] for v in node.inputs])
@@ -131,6 +134,29 @@ class _Book:
                 unknown=unknown,
                 op=op,
                 made=node.outputs,
+                source=node.source,
+            )
+        )
+
+    def _list(self, node: Node) -> None:
+        """A row of stored tensors, without inputs and outputs; there may be 200,000 of them."""
+        unknown = dict(node.op.unknown())
+        parameters = self._parameters(node, node.op.parameters(), "float32", unknown)
+        weights, biases, buffers = sums(parameters)
+        lost = "params" in unknown
+        self.rows.append(
+            Row(
+                name=node.name,
+                kind=node.op.kind,
+                scope=node.scope,
+                parameters=parameters,
+                weights=None if lost else weights,
+                biases=None if lost else biases,
+                buffers=buffers,
+                macs=None,
+                elements=None,
+                unknown=unknown,
+                op=node.op,
                 source=node.source,
             )
         )

@@ -30,7 +30,9 @@ def test_examples_print_what_the_page_says(page: Path, monkeypatch: pytest.Monke
     assert console.refresh(text) == text, "run: python docs/console.py --write"
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/tour.md", "docs/api.md", "docs/design.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/tour.md", "docs/api.md", "docs/check.md", "docs/design.md"]
+)
 def test_python_examples_run(page: str) -> None:
     blocks = re.findall(
         r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL

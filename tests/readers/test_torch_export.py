@@ -137,10 +137,10 @@ def check(model, program, ledger, macs):
 
 
 def left_out(node):
-    """Parts of an output, the zeros that recurrent layers begin with, weights turned over."""
+    """Parts of an output, zeros that something begins with, weights turned over."""
     name = getattr(node.target, "__name__", "").partition(".")[0]
     turned = name in ("permute", "t") and node.args[0].op == "placeholder"
-    return turned or name in ("getitem", "zeros")
+    return turned or name in ("getitem", "zeros", "zero_")
 
 
 @pytest.mark.parametrize("name", SAMPLE)

@@ -11,7 +11,6 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from itertools import pairwise
 from typing import Any
 
@@ -22,8 +21,8 @@ from netledger.ops import Opaque
 from netledger.ops.pointwise import Activation, Broadcast
 from netledger.ops.pool import AdaptivePool, GlobalPool, Pool
 
-MOST_CELLS = 4_000_000
-"""Above this, a stretch is compared by `difflib`, which looks for equal runs only."""
+MOST_CELLS = 1_500_000
+"""Where there would be more pairs than this, only those near the diagonal are compared."""
 
 Pairs = list[tuple[int, int]]
 
@@ -196,11 +195,7 @@ def _best(a: Sequence[Part], b: Sequence[Part], likeness: Callable[[Part, Part],
     while end < min(len(a), len(b)) - start and a[-1 - end].token == b[-1 - end].token:
         end += 1
     mid_a, mid_b = a[start : len(a) - end], b[start : len(b) - end]
-    if len(mid_a) * len(mid_b) > MOST_CELLS:
-        blocks = SequenceMatcher(None, [p.token for p in mid_a], [p.token for p in mid_b])
-        inner = [(m.a + k, m.b + k) for m in blocks.get_matching_blocks() for k in range(m.size)]
-    else:
-        inner = _needleman_wunsch(mid_a, mid_b, likeness)
+    inner = _needleman_wunsch(mid_a, mid_b, likeness)
     found += [(start + i, start + j) for i, j in inner]
     return found + [(len(a) - k, len(b) - k) for k in range(end, 0, -1)]
 
@@ -215,13 +210,16 @@ def _needleman_wunsch(
     names = [p.node.name if p.trusted else None for p in b]
     width = len(b) + 1
     before = [0] * width
-    came: list[bytearray] = []
+    came: list[tuple[int, bytearray]] = []
+    band = MOST_CELLS // (2 * len(a)) + 1
     for i, part in enumerate(a):
         now = [0] * width
-        step = bytearray(width)
+        middle = i * len(b) // len(a)
+        low, high = max(1, middle - band), min(width, middle + band + len(b) // len(a) + 2)
+        step = bytearray(high - low)
         score = scores[rows_a[i]]
         name = part.node.name if part.trusted else ""
-        for j in range(1, width):
+        for j in range(low, high):
             pair = score[rows_b[j - 1]]
             if pair and names[j - 1] == name:
                 pair += 3
@@ -230,16 +228,18 @@ def _needleman_wunsch(
                 best, how = before[j], 2
             if now[j - 1] > best:
                 best, how = now[j - 1], 3
-            now[j], step[j] = best, how
-        came.append(step)
+            now[j], step[j - low] = best, how
+        now[high:] = [now[high - 1]] * (width - high)
+        came.append((low, step))
         before = now
     return _trace_back(came, len(a), len(b))
 
 
-def _trace_back(came: list[bytearray], i: int, j: int) -> Pairs:
+def _trace_back(came: list[tuple[int, bytearray]], i: int, j: int) -> Pairs:
     found: Pairs = []
     while i and j:
-        how = came[i - 1][j]
+        low, steps = came[i - 1]
+        how = 2 if j < low else 3 if j >= low + len(steps) else steps[j - low]
         if how == 1:
             found.append((i - 1, j - 1))
         i, j = i - (how != 3), j - (how != 2)

@@ -266,8 +266,8 @@ def _ranges(scopes: list[str]) -> str:
     """``layer3.6 … layer3.22``."""
     runs: list[list[str]] = []
     for scope in scopes:
-        stem = scope.rpartition(".")[0]
-        if runs and runs[-1][-1].rpartition(".")[0] == stem and stem:
+        stem = scope.rstrip("0123456789")
+        if runs and runs[-1][-1].rstrip("0123456789") == stem != scope:
             runs[-1].append(scope)
         else:
             runs.append([scope])

@@ -41,9 +41,7 @@ KINDS = (
 
 _DECIMAL = {"": 0, "k": 1, "m": 2, "g": 3, "b": 3, "t": 4}
 _AMOUNT = re.compile(r"(\d[\d,_]*(?:\.\d+)?) ?([kmgbt]?)", re.IGNORECASE | re.ASCII)
-_BYTES = re.compile(
-    r"(\d[\d,_]*(?:\.\d+)?) ?(?:([kmgt])(i?))?b?", re.IGNORECASE | re.ASCII
-)
+_BYTES = re.compile(r"(\d[\d,_]*(?:\.\d+)?) ?(?:([kmgt])(i?))?b?", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

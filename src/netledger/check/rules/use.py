@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from netledger.check.network import Network, joined, plural
 from netledger.check.rules.base import INFO, Rule
 from netledger.ledger import Finding, Row, Stored, add_up, plain
-from netledger.ops import Constant, Tensor
 
 
 class NeverReached(Rule):
-    """Layers that lead to no output of the network."""
+    """Layers with parameters or MACs that lead to no output of the network."""
 
     code, name = "NL121", "layers that lead to no output"
 
@@ -19,21 +18,20 @@ class NeverReached(Rule):
         for group in _dead(net):
             params = add_up(row.params for row in group)
             macs = add_up(row.macs for row in group)
-            counted = all(type(count) is int for count in (params, macs))
-            if counted and not params and not macs and all(_is_plumbing(row) for row in group):
-                continue  # constants and reshapes cost nothing
+            if not _is_some(params) and not _is_some(macs):
+                continue  # what exporters leave of masks and sizes costs next to nothing
             others = len(group) - 1
             who = f"this layer and {plural(others, 'other')} after it" if others else "this layer"
             many = "lead" if others else "leads"
-            cost = [f"{_count(params)} parameters"] * bool(params)
-            cost += [f"{_count(macs)} MACs"] * bool(macs)
-            what = f": {' and '.join(cost)} for nothing" if cost else ""
-            message = f"{who} {many} to no output of the network{what}"
+            cost = [f"{_count(params)} parameters"] * _is_some(params)
+            cost += [f"{_count(macs)} MACs"] * _is_some(macs)
+            message = f"{who} {many} to no output of the network: {' and '.join(cost)} for nothing"
             yield self.finding(group[0], message, "use the result, or remove the layers")
 
 
-def _is_plumbing(row: Row) -> bool:
-    return isinstance(row.op, Constant | Tensor) or (row.op is not None and row.op.folds)
+def _is_some(count: object) -> bool:
+    """True for a number that is not 0, or a formula, whose sizes are not known."""
+    return type(count) is not int or count != 0
 
 
 def _count(value: object) -> str:

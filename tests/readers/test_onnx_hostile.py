@@ -210,6 +210,14 @@ FILES: dict[str, bytes] = {
         graph(node("F", "x", "y", "call", CALL)), function("F", node("Relu", "a", "c"))
     ),
     "if_without_branches": file(graph(node("If", "x", "y", "if"))),
+    "formulas_without_end": file(
+        graph(
+            node("Conv", "x w", "v0"),
+            *(node("Conv", f"v{i} w", f"v{i + 1}") for i in range(20_000)),
+            x=info("x", "batch", 2, "h", "w"),
+            stored=(tensor("w", 2, 2, 3, 3),),
+        )
+    ),
     "too_many_nodes": file(graph(*(node("Relu", "x", f"y{i}") for i in range(30_001)))),
 }
 

@@ -36,6 +36,8 @@ class Book:
         self.storage: dict[Hashable, list[tuple[str, str]]] = {}
         """Which parameters are in each storage."""
         self.booked: set[str] = set()
+        self.leaves = 0
+        """How many leaves the formulas of all sizes have."""
         self.initializers: dict[str, Value] = {}
         self.tensors: dict[tuple[str, Any], str] = {}
 

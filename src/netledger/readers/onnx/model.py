@@ -7,7 +7,6 @@ the two they believe.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
@@ -19,6 +18,7 @@ from netledger.readers.onnx.wire import (
     VARINT,
     WIRE_TYPES,
     Wire,
+    shortest,
     signed,
 )
 
@@ -383,5 +383,5 @@ def _value(what: Any, wire: Wire, a: int, b: int, depth: int) -> Any:
     if what is SPAN:
         return a, b
     if what is FLOAT:
-        return struct.unpack("<f", wire.view[a:b])[0]
+        return shortest(wire.view[a:b])
     return decode(what, wire, a, b, depth + 1)

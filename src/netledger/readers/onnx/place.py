@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from netledger.errors import ShapeError
+from netledger.errors import ShapeError, SpecError
 from netledger.formula import Dim, Formula, substitute, symbols
 from netledger.formula.simplify import simplify
 from netledger.graph import Node, Recorded, Shape, TensorType
@@ -16,7 +16,7 @@ from netledger.ops.pointwise import Broadcast
 from netledger.readers.onnx import model
 from netledger.readers.onnx.book import Book
 from netledger.readers.onnx.scope import Scope
-from netledger.readers.onnx.types import LONGEST, leaves
+from netledger.readers.onnx.types import LONGEST, MOST, leaves
 from netledger.readers.onnx.values import Layer, Unknown, Value
 from netledger.readers.onnx.wire import Wire
 
@@ -64,9 +64,15 @@ class Place:
         except Undecided as reason:
             layer = agree(layer, reason)
             types = derive(layer)
+        book, op = self.book, layer.op
+        book.leaves += sum(leaves(d) - 1 for t in types for d in t.shape)
+        if book.leaves > MOST:
+            raise SpecError(
+                f"the formulas of all sizes have more than {MOST:,} terms",
+                hint="export the network with fixed sizes",
+            )
         if self.dry:
             return [Value(self.output(i), t, constant=True) for i, t in enumerate(types)]
-        book, op = self.book, layer.op
         inputs = tuple([book.materialise(v) for v in layer.inputs])
         own = (main or last) and not self.named
         self.named = self.named or own

@@ -15,6 +15,8 @@ from netledger.readers.onnx.wire import Wire
 MAX_RANK = 16
 LONGEST = 64
 """The most leaves that the formula of a size may have."""
+MOST = 20_000
+"""The most leaves that the formulas of all sizes may have; a bare symbol counts for nothing."""
 
 
 class Types:

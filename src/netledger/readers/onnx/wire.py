@@ -117,3 +117,12 @@ class Wire:
 def signed(value: int) -> int:
     """A varint as the int64 that it encodes."""
     return value - (1 << 64) if value >> 63 else value
+
+
+def shortest(bits: bytes | memoryview) -> float:
+    """A float32 as the shortest decimal that is stored so: 0.0001, not 9.999999747378752e-05."""
+    exact: float = struct.unpack("<f", bits)[0]
+    if exact != exact:
+        return exact
+    near = (float(f"{exact:.{digits}g}") for digits in range(6, 10))
+    return next((x for x in near if struct.pack("<f", x) == bits), exact)

@@ -275,20 +275,12 @@ def check(
     """
     from pathlib import Path
 
-    from netledger.check.budgets import parse_budgets
     from netledger.check.config import nearest
-    from netledger.check.report import chooser, examine
+    from netledger.check.report import examine
     from netledger.render.findings import write
 
-    settings = nearest(Path.cwd())
-    given = {name.removeprefix("max_"): text for name, text in limits.items() if text is not None}
-    wishes: dict[str, Any] = {
-        "select": select or settings.select,
-        "ignore": ignore or settings.ignore,
-        "budgets": {**settings.budgets, **given},
-    }
-    chooser(wishes["select"], wishes["ignore"])  # a wrong wish is told once, not of each model
-    parse_budgets(wishes["budgets"])
+    limits = {name.removeprefix("max_"): text for name, text in limits.items() if text is not None}
+    wishes = nearest(Path.cwd()).under(select, ignore, limits)
     reports, failed = [], False
     for model in models:
         try:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from netledger.cli import main
@@ -93,6 +95,16 @@ def test_a_wrong_setting_is_told() -> None:
     Path("pyproject.toml").write_text("[tool.netledger.check]\nmax-parms = 5\n", encoding="utf-8")
     result = run("lenet5")
     assert result.exit_code == 2 and "did you mean 'max-params'" in result.stderr
+
+
+def test_the_hook_of_pre_commit_is_a_command_that_takes_files() -> None:
+    text = (Path(__file__).parents[2] / ".pre-commit-hooks.yaml").read_text(encoding="utf-8")
+    (hook,) = yaml.safe_load(text)
+    assert {"id", "name", "entry", "language", "files"} <= set(hook)
+    program, command, *rest = hook["entry"].split()
+    assert (program, rest) == ("netledger", []) and command in main.commands
+    assert re.search(hook["files"], "models/net.onnx")
+    assert not re.search(hook["files"], "README.md")
 
 
 @pytest.mark.parametrize("format", FORMATS)

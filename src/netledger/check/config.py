@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from netledger.check.budgets import KINDS
+from netledger.check.budgets import KINDS, parse_budgets
+from netledger.check.report import chooser
 from netledger.errors import SpecError, UnknownName
 
 TABLE = "tool.netledger.check"
@@ -33,6 +35,18 @@ class Settings:
     ignore: tuple[str, ...] = ()
     budgets: dict[str, Any] = field(default_factory=dict)
     source: str = ""
+
+    def under(
+        self, select: Iterable[str], ignore: Iterable[str], budgets: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The arguments of `check`: what a call asks for comes before what the project has set.
+
+        Raises:
+            NetledgerError: If a code or a budget does not exist, or is no number.
+        """
+        chosen = {"select": tuple(select) or self.select, "ignore": tuple(ignore) or self.ignore}
+        chooser(**chosen)
+        return {**chosen, "budgets": parse_budgets({**self.budgets, **budgets})}
 
 
 def nearest(folder: Path) -> Settings:

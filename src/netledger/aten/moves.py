@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from netledger.aten.call import Call, Layer, Value, layer
@@ -77,9 +77,20 @@ def reshape(call: Call) -> Layer:
     holes = [i for i, d in enumerate(shape) if type(d) is int and d == -1]
     if len(holes) == 1 and not all(type(d) is int for d in (*shape, *x.shape)):
         at = holes[0]
-        rest = prod(d for i, d in enumerate(shape) if i != at)
-        shape = (*shape[:at], prod(x.shape) // rest, *shape[at + 1 :])
+        rest = [d for i, d in enumerate(shape) if i != at]
+        shape = (*shape[:at], _quotient(x.shape, rest), *shape[at + 1 :])
     return _to(x, shape)
+
+
+def _quotient(numbers: Sequence[Any], divisors: Sequence[Any]) -> Any:
+    """One product over another; what stands in both, such as the batch, cancels."""
+    above, below = list(numbers), []
+    for d in divisors:
+        if d in above:
+            above.remove(d)
+        else:
+            below.append(d)
+    return prod(above) // prod(below)
 
 
 def flatten(call: Call) -> Layer:

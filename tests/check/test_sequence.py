@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
+import netledger
 from netledger import Graph
 from netledger.builder import Network
 from netledger.check import check
@@ -53,6 +55,18 @@ def test_a_bias_before_batch_norm(
 ) -> None:
     told = found(chain(shape, op, BatchNorm()), "NL111")
     assert [line.startswith(wasted) for line in told] == ([True] if wasted else [])
+
+
+def test_the_biases_of_keras_resnet_50() -> None:
+    """Keras gives each of the 53 convolutions a bias: 26,560 that BatchNorm takes away again."""
+    graph = netledger.read("resnet50")
+    nodes = tuple(
+        replace(node, op=replace(node.op, bias=True)) if isinstance(node.op, Conv) else node
+        for node in graph.nodes
+    )
+    biased = replace(graph, nodes=nodes, _by_name={})
+    wasted = [int(f.message.split()[0].replace(",", "")) for f in check(biased, select=["NL111"])]
+    assert len(wasted) == 53 and sum(wasted) == 26_560
 
 
 @pytest.mark.parametrize(

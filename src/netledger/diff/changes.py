@@ -23,7 +23,7 @@ from netledger.edits import (
     has_weights,
     kind_of,
 )
-from netledger.graph import TensorType
+from netledger.graph import BATCH, Shape, TensorType
 from netledger.ops import Cast, Dropout, Identity, LocalResponseNorm, Opaque, Permute
 from netledger.ops.base import Spatial
 from netledger.ops.pool import Pool
@@ -140,9 +140,14 @@ def _inputs(a: Side, b: Side, names: dict[str, str]) -> Group:
         ours = names[theirs]
         old = a.ledger.graph.inputs.get(ours)
         new = TensorType(relaid(t.shape, b.maps.get(theirs), a.maps.get(ours)), t.dtype)
-        if old is None or old.shape != new.shape:
+        if old is None or _sample(old.shape) != _sample(new.shape):
             found.edits.append(SetInput(ours, new))
     return found
+
+
+def _sample(shape: Shape) -> Shape:
+    """A shape for one sample; a batch that is fixed at 1 is one that is open."""
+    return (1, *shape[1:]) if shape and shape[0] in (BATCH, 1) else shape
 
 
 def _last_weights(side: Side) -> Part | None:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from netledger.diff.align import Part
+from netledger.diff.changes import Change
 from netledger.diff.counts import Counts, is_zero
 from netledger.diff.steps import Step, row_of
-from netledger.edits import Rewire, SetField, SetInput, SetOp, Tie, has_weights
+from netledger.edits import Edit, Rewire, SetField, SetInput, SetOp, Tie, Untie, has_weights
 from netledger.formula import formula
 from netledger.graph import show_dim
 from netledger.ledger import Row, add_up
@@ -134,19 +135,26 @@ def _with_kind(part: Part) -> str:
 
 def _changed(step: Step) -> list[str]:
     """Edited hyperparameters: ``stride 2 instead of 1 in a, b``; equal changes together."""
-    found: dict[tuple[str, str], list[str]] = {}
+    found: dict[str, list[str]] = {}
     for change in step.group.changes:
         for edit in change.edits if change.stays else ():
             assert change.a is not None
-            what = ""
-            if isinstance(edit, SetField):
-                old, new = getattr(change.a.node.op, edit.field, None), edit.value
-                what = _value_change(edit.field, old, new)
-            elif isinstance(edit, SetOp):
-                what = f"{edit.op.kind} instead of {change.a.node.op.kind}"
-            if what:
-                found.setdefault((what, ""), []).append(change.a.node.name)
-    return [f"{what} in {listed(rows)}" for (what, _), rows in found.items()]
+            for what in _edited(change, edit):
+                found.setdefault(what, []).append(change.a.node.name)
+    return [f"{what} in {listed(rows)}" for what, rows in found.items()]
+
+
+def _edited(change: Change, edit: Edit) -> list[str]:
+    a, b = change.a, change.b
+    assert a is not None and b is not None
+    if isinstance(edit, SetField):
+        return [_value_change(edit.field, getattr(a.node.op, edit.field, None), edit.value)]
+    if not isinstance(edit, SetOp):
+        return []
+    if a.kind != b.kind or a.fields == b.fields:
+        return [f"{edit.op.kind} instead of {a.node.op.kind}"]
+    differ = [name for name, value in a.fields.items() if value != b.fields.get(name)]
+    return [_value_change(name, a.fields[name], b.fields.get(name)) for name in differ]
 
 
 _NOUNS = {
@@ -173,6 +181,8 @@ def _value_change(key: str, old: Any, new: Any) -> str:
 
 
 def _show(value: Any, key: str) -> str:
+    while isinstance(value, tuple) and value and len(set(value)) == 1:
+        value = value[0]
     if isinstance(value, int):
         return f"{value}×{value}" if key == "kernel_size" else f"{value:,}"
     return show_value(value)
@@ -191,7 +201,10 @@ def _input(step: Step) -> str:
         if before is None:
             texts.append(f"one more input, {edit.name}: {new}")
         else:
-            old = "×".join(map(show_dim, before.outputs[0].shape[1:]))
+            was = before.outputs[0].shape
+            old = "×".join(map(show_dim, was[1:]))
+            if new == old:
+                new, old = f"batch {show_dim(edit.type.shape[0])}", f"{show_dim(was[0])}"
             texts.append(f"input {new} instead of {old}")
     return "; ".join(texts)
 
@@ -290,10 +303,12 @@ def _norm(step: Step) -> str:
 
 
 def _ties(step: Step) -> str:
-    texts = [e.describe() for e in step.edits]
-    if all(isinstance(e, Tie) for e in step.edits):
-        return f"shared: {listed(texts)}"
-    return listed(texts)
+    texts = []
+    for edit in step.edits:
+        assert isinstance(edit, Tie | Untie)
+        names = listed(".".join(member) for member in edit.members)
+        texts.append(f"{names} are {'' if isinstance(edit, Tie) else 'not '}shared")
+    return "; ".join(texts[:FEW]) + (f" and {len(texts) - FEW:,} more" if texts[FEW:] else "")
 
 
 def _frozen(step: Step) -> str:

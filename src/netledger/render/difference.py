@@ -45,7 +45,10 @@ def _table(d: Difference) -> str:
 
 
 def _names(d: Difference) -> tuple[str, str]:
-    return inert(d.a.graph.name), inert(d.b.graph.name)
+    a, b = d.a.graph, d.b.graph
+    if a.name != b.name or a.reader == b.reader:
+        return inert(a.name), inert(b.name)
+    return inert(f"{a.name} ({a.reader})"), inert(f"{b.name} ({b.reader})")
 
 
 def _head(d: Difference) -> list[str]:

@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterator
 from itertools import product
 from typing import Any, NamedTuple
 
-from netledger.formula import Formula, maximum, minimum, prod
-from netledger.formula.simplify import simplify
+from netledger.formula import Formula, prod
 from netledger.ops.base import axis
+from netledger.readers.onnx import arithmetic
 from netledger.readers.onnx.model import DTYPES
-from netledger.readers.onnx.types import LONGEST, leaves
 from netledger.readers.onnx.values import FOLDED, Call, Items, Unknown, contents
 
 Sizes = tuple[int, ...]
@@ -110,70 +109,9 @@ def _pointwise(rule: Callable[..., Any]) -> Fold:
     def run(call: Call, known: list[Known]) -> list[Known]:
         shape = _broadcast(*(k.shape for k in known))
         rows = zip(*(_stretched(k, shape).items for k in known), strict=True)
-        return [Known(shape, tuple(_one(rule, row) for row in rows))]
+        return [Known(shape, tuple(arithmetic.one(rule, row) for row in rows))]
 
     return run
-
-
-def _one(rule: Callable[..., Any], row: tuple[Any, ...]) -> Any:
-    if None in row and rule is not _where:
-        return None
-    try:
-        if any(isinstance(x, Formula) for x in row):
-            # A size times 2.0 is a whole number still.
-            row = tuple(int(x) if isinstance(x, float) and x.is_integer() else x for x in row)
-            if any(isinstance(x, float) for x in row):
-                return None
-        found = rule(*row)
-    except (ArithmeticError, TypeError, ValueError):
-        return None
-    if isinstance(found, Formula):
-        found = simplify(found)
-        return found if leaves(found) <= LONGEST else None
-    if isinstance(found, int) and not -(1 << 63) <= found < 1 << 63:
-        return None
-    return found
-
-
-def _divide(a: Any, b: Any) -> Any:
-    if isinstance(a, float) or isinstance(b, float):
-        return a / b
-    if isinstance(a, Formula) or isinstance(b, Formula):
-        return a // b
-    whole = abs(a) // abs(b)
-    return whole if (a < 0) == (b < 0) else -whole
-
-
-def _power(a: Any, b: Any) -> Any:
-    if isinstance(a, int) and not (isinstance(b, int) and 0 <= b < 64):
-        a = float(a)
-    return a**b
-
-
-def _equal(a: Any, b: Any) -> Any:
-    if not isinstance(a, Formula) and not isinstance(b, Formula):
-        return a == b
-    if a == b:
-        return True
-    number = b if isinstance(a, Formula) else a
-    return False if isinstance(number, int) and number < 0 else None
-
-
-def _order(test: Callable[[Any, Any], bool]) -> Callable[[Any, Any], Any]:
-    def run(a: Any, b: Any) -> Any:
-        return None if isinstance(a, Formula) or isinstance(b, Formula) else test(a, b)
-
-    return run
-
-
-def _where(chosen: Any, a: Any, b: Any) -> Any:
-    if chosen is None:
-        return a if a == b and a is not None else None
-    return a if chosen else b
-
-
-def _float(rule: Callable[[float], Any]) -> Callable[[Any], Any]:
-    return lambda a: a if isinstance(a, Formula | int) else rule(a)
 
 
 def _identity(call: Call, known: list[Known]) -> list[Known]:
@@ -358,20 +296,6 @@ def _scatter(call: Call, known: list[Known]) -> list[Known]:
     return [Known(x.shape, tuple(items))]
 
 
-def _smaller(*row: Any) -> Any:
-    result = row[0]
-    for x in row[1:]:
-        result = minimum(result, x) if not isinstance(x, float) else min(result, x)
-    return result
-
-
-def _larger(*row: Any) -> Any:
-    result = row[0]
-    for x in row[1:]:
-        result = maximum(result, x) if not isinstance(x, float) else max(result, x)
-    return result
-
-
 FOLDS: dict[str, Fold] = {
     "Identity": _identity,
     "Cast": _cast,
@@ -389,31 +313,31 @@ FOLDS: dict[str, Fold] = {
     "ScatterND": _scatter,
     "ReduceProd": _reduce(prod),
     "ReduceSum": _reduce(sum),
-    "ReduceMax": _reduce(lambda items: _larger(*items)),
-    "ReduceMin": _reduce(lambda items: _smaller(*items)),
+    "ReduceMax": _reduce(lambda items: arithmetic.larger(*items)),
+    "ReduceMin": _reduce(lambda items: arithmetic.smaller(*items)),
     "Add": _pointwise(operator.add),
     "Sub": _pointwise(operator.sub),
     "Mul": _pointwise(operator.mul),
-    "Div": _pointwise(_divide),
+    "Div": _pointwise(arithmetic.divide),
     "Mod": _pointwise(operator.mod),
-    "Pow": _pointwise(_power),
-    "Min": _pointwise(_smaller),
-    "Max": _pointwise(_larger),
+    "Pow": _pointwise(arithmetic.power),
+    "Min": _pointwise(arithmetic.smaller),
+    "Max": _pointwise(arithmetic.larger),
     "Neg": _pointwise(operator.neg),
     "Abs": _pointwise(lambda a: a if isinstance(a, Formula) else abs(a)),
-    "Floor": _pointwise(_float(lambda a: float(math.floor(a)))),
-    "Ceil": _pointwise(_float(lambda a: float(math.ceil(a)))),
-    "Round": _pointwise(_float(lambda a: float(round(a)))),
+    "Floor": _pointwise(arithmetic.real(lambda a: float(math.floor(a)))),
+    "Ceil": _pointwise(arithmetic.real(lambda a: float(math.ceil(a)))),
+    "Round": _pointwise(arithmetic.real(lambda a: float(round(a)))),
     "Sqrt": _pointwise(lambda a: math.sqrt(a)),
     "Reciprocal": _pointwise(lambda a: 1 / a),
-    "Equal": _pointwise(_equal),
-    "Less": _pointwise(_order(operator.lt)),
-    "LessOrEqual": _pointwise(_order(operator.le)),
-    "Greater": _pointwise(_order(operator.gt)),
-    "GreaterOrEqual": _pointwise(_order(operator.ge)),
+    "Equal": _pointwise(arithmetic.equal),
+    "Less": _pointwise(arithmetic.order(operator.lt)),
+    "LessOrEqual": _pointwise(arithmetic.order(operator.le)),
+    "Greater": _pointwise(arithmetic.order(operator.gt)),
+    "GreaterOrEqual": _pointwise(arithmetic.order(operator.ge)),
     "And": _pointwise(lambda a, b: bool(a) and bool(b)),
     "Or": _pointwise(lambda a, b: bool(a) or bool(b)),
     "Not": _pointwise(operator.not_),
-    "Where": _pointwise(_where),
+    "Where": _pointwise(arithmetic.where),
 }
 """What each operation does to small constants."""

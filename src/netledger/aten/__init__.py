@@ -30,12 +30,9 @@ from netledger.ops import (
     Where,
 )
 
-__all__ = ["SILENT", "Call", "Layer", "Value", "translate"]
+__all__ = ["Call", "Layer", "Value", "translate"]
 
 Rule = Callable[[Call], Layer]
-
-SILENT = ("sym_", "_assert", "_check", "size", "stride", "numel", "item", "is_", "device_")
-"""Beginnings of operators that make numbers or nothing, no tensors."""
 
 
 def translate(call: Call) -> Layer | None:
@@ -107,7 +104,6 @@ _ACTIVATIONS = {
     "hardswish": "hard_swish",
     "hardsigmoid": "hard_sigmoid",
     "neg": "negate",
-    "log_sigmoid": "sigmoid",
 }
 _POINTWISE: dict[str, Op] = {
     **dict.fromkeys(("add", "__iadd__", "logaddexp"), Add()),
@@ -122,22 +118,24 @@ _POINTWISE: dict[str, Op] = {
 }
 _SAME = (
     *("contiguous", "clone", "alias", "detach", "lift_fresh_copy", "lift_fresh", "positive"),
-    *("zeros_like", "ones_like", "full_like", "empty_like", "rand_like", "randn_like"),
-    *("flip", "roll", "cumsum", "cumprod", "triu", "tril", "fill", "zero", "nan_to_num"),
+    "nan_to_num",
 )
 _MADE = (
     *("zeros", "ones", "full", "empty", "arange", "linspace", "scalar_tensor", "eye", "rand"),
     *("randn", "new_zeros", "new_ones", "new_full", "new_empty", "tensor", "hann_window"),
+    *("zeros_like", "ones_like", "full_like", "empty_like", "rand_like", "randn_like"),
+    *("fill", "zero"),
 )
 _KNOWN = (
+    *("flip", "roll", "cumsum", "cumprod", "triu", "tril", "logsigmoid", "log_sigmoid"),
     *("sin", "cos", "tan", "floor", "ceil", "round", "sign", "log1p", "expm1", "log2", "atan2"),
     *("index", "gather", "scatter", "scatter_add", "index_put", "masked_fill", "topk", "sort"),
     *("argmax", "argmin", "var", "std", "var_mean", "std_mean", "any", "all", "repeat", "tile"),
     *("repeat_interleave", "select_scatter", "slice_scatter", "copy", "as_strided", "unfold"),
     *("im2col", "col2im", "grid_sampler", "meshgrid", "diagonal", "logsumexp", "movedim"),
     *("addcmul", "addcdiv", "lerp", "masked_select", "nonzero", "one_hot", "bucketize", "cdist"),
-    *("affine_grid_generator", "channel_shuffle", "pixel_unshuffle", "where_self", "isin"),
-    *("norm", "linalg_vector_norm", "frobenius_norm", "max", "min", "_to_cpu", "outer"),
+    *("affine_grid_generator", "channel_shuffle", "pixel_unshuffle", "isin"),
+    *("norm", "linalg_vector_norm", "frobenius_norm", "max", "min", "outer"),
 )
 
 _TABLE: dict[str, Rule] = {

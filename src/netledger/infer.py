@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from fractions import Fraction
 from math import ceil
-from typing import Any
+from typing import Any, NamedTuple
 
 from netledger.errors import NetledgerError, ShapeError
 from netledger.formula import Formula, prod, substitute
 from netledger.formula.simplify import simplify
 from netledger.graph import BATCH, Graph, Node, Parameter, Shape, TensorType
 from netledger.ledger import Finding, Ledger, Row, Stored, sums
-from netledger.ops.base import ALL, Op, size
+from netledger.ops.base import ALL, Op, Window, size
 from netledger.ops.fields import LARGEST
 
 Reach = tuple[tuple[Any, Any], ...] | str | None
@@ -46,6 +46,20 @@ def infer(graph: Graph, *, batch: int | None = None, check: bool = True) -> Ledg
     return book.close()
 
 
+Counted = tuple[tuple[Parameter, Any], ...]
+"""Parameters, each with how many numbers it has."""
+
+
+class _Derived(NamedTuple):
+    """What the rules of an operation give for inputs of some shapes."""
+
+    outputs: tuple[Shape, ...]
+    parameters: Counted
+    macs: Any
+    elements: Any
+    window: tuple[Window, ...] | str | None
+
+
 class _Book:
     """What is known so far while the ledger is written."""
 
@@ -55,9 +69,8 @@ class _Book:
         self.rows: list[Row] = []
         self.findings: list[Finding] = []
         self.types: dict[str, TensorType] = {}
-        self.counted: dict[str, Shape] = {}
-        """Each value's shape for the batch that is counted."""
         self.reach: dict[str, Reach] = {}
+        self.derived: dict[tuple[Op, tuple[Shape, ...], int], _Derived] = {}
         self.owner = {member: "/".join(group[0]) for group in graph.ties for member in group[1:]}
         for name, declared in graph.inputs.items():
             self._open(name, declared)
@@ -68,7 +81,6 @@ class _Book:
             shape = tuple(substitute(d, self.per) for d in shape)
         t = TensorType(shape, declared.dtype)
         self.types[name] = t
-        self.counted[name] = counted = self._count(shape)
         spatial = max(len(shape) - 2, 0)
         self.reach[name] = ((1, 1),) * spatial if spatial else None
         self.rows.append(
@@ -76,7 +88,7 @@ class _Book:
                 name=name,
                 kind="Input",
                 outputs=(t,),
-                elements=prod(counted),
+                elements=prod(self._count(shape)),
                 receptive_field=(1,) * spatial if spatial else None,
                 steps=(1,) * spatial,
                 made=(name,),
@@ -90,31 +102,20 @@ class _Book:
             self._list(node)
             return
         types = tuple([self.types[v] for v in node.inputs])
-        shapes = tuple([t.shape for t in types])
-        counted = tuple([self.counted[v] for v in node.inputs])
-        if self.check:
-            check_arity(op, len(shapes))
-            op.check(*shapes)
-        derived = [_simplest(shape) for shape in op.outputs(*shapes)]
-        if len(derived) < len(node.outputs):
-            raise _too_few(node, len(derived))
+        derived = self._derive(op, tuple([t.shape for t in types]), node)
         dtype = op.dtype(*[t.dtype for t in types])
-        outputs = tuple([TensorType(s, dtype) for s in derived[: len(node.outputs)]])
-        made = tuple([self._count(t.shape) for t in outputs])
-        if self.check:
-            check_sizes(made)
+        outputs = tuple([TensorType(s, dtype) for s in derived.outputs[: len(node.outputs)]])
         unknown = dict(op.unknown())
-        parameters = self._parameters(node, op.parameters(*counted), dtype, unknown)
+        parameters = self._parameters(node, derived.parameters, dtype, unknown)
         weights, biases, buffers = sums(parameters)
-        macs: Any = simplify(op.macs(counted, made))
-        elements: Any = simplify(sum_elements(made))
+        macs, elements = derived.macs, derived.elements
         if unknown:
             macs = self._recorded_macs(node, unknown)
             if "activations" in unknown:
                 elements = None
             weights, biases = (None, None) if "params" in unknown else (weights, biases)
-        reach = self._reach(node, op, shapes)
-        self._hand_on(node, outputs, made, reach)
+        reach = self._reach(node, derived.window)
+        self._hand_on(node, outputs, reach)
         self.rows.append(
             Row(
                 name=node.name,
@@ -138,10 +139,38 @@ class _Book:
             )
         )
 
+    def _derive(self, op: Op, shapes: tuple[Shape, ...], node: Node) -> _Derived:
+        """Asks the rules; networks repeat themselves, so the same question is asked once."""
+        key = (op, shapes, len(node.outputs))
+        known = self.derived.get(key) if self.check else None
+        if known is not None:
+            return known
+        counted = tuple([self._count(shape) for shape in shapes])
+        if self.check:
+            check_arity(op, len(shapes))
+            op.check(*shapes)
+        outputs = tuple([_simplest(shape) for shape in op.outputs(*shapes)])
+        if len(outputs) < len(node.outputs):
+            raise _too_few(node, len(outputs))
+        made = tuple([self._count(shape) for shape in outputs])
+        if self.check:
+            check_sizes(made[: len(node.outputs)])
+        derived = _Derived(
+            outputs,
+            tuple([(p, simplify(size(p))) for p in op.parameters(*counted)]),
+            simplify(op.macs(counted, made)),
+            simplify(sum_elements(made[: len(node.outputs)])),
+            op.window(*shapes),
+        )
+        if self.check:
+            self.derived[key] = derived
+        return derived
+
     def _list(self, node: Node) -> None:
         """A row of stored tensors, without inputs and outputs; there may be 200,000 of them."""
         unknown = dict(node.op.unknown())
-        parameters = self._parameters(node, node.op.parameters(), "float32", unknown)
+        stored = tuple([(p, simplify(size(p))) for p in node.op.parameters()])
+        parameters = self._parameters(node, stored, "float32", unknown)
         weights, biases, buffers = sums(parameters)
         lost = "params" in unknown
         self.rows.append(
@@ -177,15 +206,15 @@ class _Book:
         return (first, *shape[1:])
 
     def _parameters(
-        self, node: Node, derived: tuple[Parameter, ...], dtype: str, unknown: dict[str, str]
+        self, node: Node, derived: Counted, dtype: str, unknown: dict[str, str]
     ) -> tuple[Stored, ...]:
         recorded = node.recorded.parameters if node.recorded else None
         if recorded is not None:
             if "params" in unknown:
                 del unknown["params"]
-                derived = recorded
+                derived = tuple([(p, simplify(size(p))) for p in recorded])
             else:
-                self._compare_parameters(node, derived, recorded)
+                self._compare_parameters(node, tuple([p for p, _ in derived]), recorded)
         if not derived:
             return ()
         computes_in = node.dtype or (dtype if "float" in dtype else "float32")
@@ -197,11 +226,11 @@ class _Book:
                     p.shape,
                     p.dtype or computes_in,
                     p.trainable and node.trainable,
-                    simplify(size(p)),
+                    count,
                     self.owner.get((node.name, p.name)) if self.owner else None,
                     p.nbytes,
                 )
-                for p in derived
+                for p, count in derived
             ]
         )
 
@@ -211,19 +240,15 @@ class _Book:
             unknown.pop("macs", None)
         return recorded
 
-    def _hand_on(
-        self, node: Node, outputs: tuple[TensorType, ...], made: tuple[Shape, ...], reach: Reach
-    ) -> None:
+    def _hand_on(self, node: Node, outputs: tuple[TensorType, ...], reach: Reach) -> None:
         """Makes the outputs known; where the source says otherwise, it is believed from here on."""
         said = node.recorded.outputs if node.recorded else ()
         for i, (value, t) in enumerate(zip(node.outputs, outputs, strict=True)):
-            counted = made[i]
             other = said[i] if i < len(said) else None
             if other is not None and other.shape != t.shape:
                 self._unbalanced(node, f"the rule gives {t}, the source says {other}")
-                t, counted = other, self._count(other.shape)
+                t = other
             self.types[value] = t
-            self.counted[value] = counted
             self.reach[value] = reach
 
     def _compare_parameters(
@@ -245,11 +270,11 @@ class _Book:
         )
         self.findings.append(Finding("NL001", "error", node.name, message, hint))
 
-    def _reach(self, node: Node, op: Op, shapes: tuple[Shape, ...]) -> Reach:
+    def _reach(self, node: Node, window: tuple[Window, ...] | str | None) -> Reach:
         before = _widest([self.reach[v] for v in node.inputs])
-        if before is None and len(shapes[0] if shapes else ()) != 2:
+        rank = len(self.types[node.inputs[0]].shape) if node.inputs else 0
+        if before is None and rank != 2:
             return None
-        window = op.window(*shapes)
         if window is None or before == ALL or window == ALL:
             return ALL if window is not None or before == ALL else None
         if before is None or not window or isinstance(window, str):

@@ -108,6 +108,8 @@ class Formula:
     def __hash__(self) -> int:
         if self.value is not None:
             return hash(self.value)
+        if self.head == SYMBOL:  # what its canonical form would give, but often asked
+            return hash(frozenset((((self.name,), 1),)))
         from netledger.formula.simplify import canonical
 
         return hash(canonical(self))

@@ -55,7 +55,7 @@ class Finding:
     hint: str = ""
 
 
-@dataclass(slots=True)  # not frozen: that alone would be an eighth of the time of a ledger
+@dataclass(frozen=True, slots=True)
 class Row:
     """One layer.
 

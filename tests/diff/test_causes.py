@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -15,7 +16,7 @@ from netledger.diff.difference import Difference, compare
 from netledger.edits import Insert, Remove, SetField, apply
 from netledger.errors import NetledgerError
 from netledger.formula import symbol
-from netledger.graph import BATCH, Graph, TensorType
+from netledger.graph import BATCH, Graph, Node, TensorType
 from netledger.infer import infer
 from netledger.ops import (
     Activation,
@@ -28,6 +29,7 @@ from netledger.ops import (
     Embedding,
     Flatten,
     GlobalAvgPool,
+    Inventory,
     Linear,
     MaxPool,
     Opaque,
@@ -203,6 +205,53 @@ def test_layers_with_no_counterpart_at_all(proved: Proved) -> None:
     proved(lone.graph(), residual())
 
 
+def test_a_file_without_a_graph() -> None:
+    ledger = infer(residual(norm={}))
+    tensors = {
+        row.name: tuple((p.name, p.role, p.shape, p.dtype, None) for p in row.parameters)
+        for row in ledger.ops
+        if row.parameters
+    }
+
+    def inventory(found: dict[str, Any]) -> Graph:
+        nodes = [Node(name, Inventory(tensors=listed)) for name, listed in found.items()]
+        return Graph("file", {}, tuple(nodes))
+
+    found = compare(ledger, infer(inventory(tensors)))
+    assert found.empty
+    assert sum(cause.delta.macs for cause in found.causes) == -ledger.totals.macs
+    renamed = inventory({f"model.{name}": listed for name, listed in tensors.items()})
+    assert compare(infer(renamed), ledger).empty
+    less = {name: listed for name, listed in tensors.items() if name != "norm0"}
+    other = compare(ledger, infer(inventory(less)))
+    (cause,) = other.counting
+    assert (cause.text, cause.delta.params) == ("other tensors in norm0", -16)
+    assert sum(c.delta.activations for c in other.causes) == other.delta.activations
+
+
+def test_thousands_of_layers() -> None:
+    def net(blocks: int, bias: bool, name: str) -> Graph:
+        made = Network("deep", (8, 8, 4))
+        for number in range(blocks):
+            with made.scope(f"{name}{number}"):
+                start = made.last
+                made(Conv(4, 3, padding=1, bias=bias), name="conv1")
+                made(BatchNorm(), name="bn1")
+                made(Activation("relu"))
+                made(Add(), made(Conv(4, 3, padding=1), name="conv2"), start)
+        return made.graph()
+
+    a, b = infer(net(1000, False, "a")), infer(net(996, True, "layer"))
+    began = time.process_time()
+    found = compare(a, b)
+    assert [cause.kind for cause in found.causes] == ["depth", "bias"]
+    assert [cause.delta.params for cause in found.causes] == [-4 * (2 * 144 + 4 + 8), 996 * 4]
+    began, spent = time.process_time(), time.process_time() - began
+    assert compare(a, a).empty
+    assert spent < 20
+    assert time.process_time() - began < 10
+
+
 FIELDS = {
     "out_channels": [2, 4, 6],
     "kernel_size": [1, 3, (3, 1)],
@@ -246,6 +295,8 @@ def networks(draw: st.DrawFn) -> Graph:
 def edited(draw: st.DrawFn, graph: Graph) -> Graph:
     """A network after some random edits that leave it a network."""
     for number in range(draw(st.integers(1, 4))):
+        if not graph.nodes:
+            break
         node = draw(st.sampled_from(graph.nodes))
         own = sorted(set(FIELDS) & set(node.op.rules))
         what = draw(st.sampled_from(["insert", "remove", "input", *(["set"] * 3 if own else [])]))

@@ -9,7 +9,8 @@ from netledger.diff.align import Part, Side, align
 from netledger.diff.changes import Group, group
 from netledger.diff.counts import Counts, count, total, totals
 from netledger.diff.steps import Step, Walk
-from netledger.diff.words import arithmetic, consequence, say
+from netledger.diff.stored import align_stored, graphless, stored_delta
+from netledger.diff.words import arithmetic, consequence, listed, say
 from netledger.edits import Edit
 from netledger.ledger import Ledger, Row
 
@@ -102,7 +103,7 @@ class Difference:
     @property
     def counting(self) -> tuple[Cause, ...]:
         """The causes that change parameters, buffers or MACs of a row."""
-        return tuple(c for c in self.causes if c.counts)
+        return tuple(c for c in self.causes if c.counts and not c.ignorable)
 
     @property
     def silent(self) -> tuple[Cause, ...]:
@@ -121,6 +122,8 @@ def compare(a: Ledger, b: Ledger) -> Difference:
     Causes are applied to the first network one after the other, in the order of
     `netledger.diff.changes.ORDER`; each is charged with what the totals change by at its turn.
     """
+    if graphless(a.graph) or graphless(b.graph):
+        return _compare_stored(a, b)
     one, two = Side(a), Side(b)
     pairs = align(one, two)
     inputs = _pair_inputs(a, b)
@@ -137,6 +140,27 @@ def compare(a: Ledger, b: Ledger) -> Difference:
             edits.setdefault(change.part.node.name, []).extend(change.edits)
     shown = tuple(_pair(pa, pb, edits) for pa, pb in pairs)
     return Difference(a, b, shown, tuple(causes), tuple(_notes(one, two, pairs)))
+
+
+def _compare_stored(a: Ledger, b: Ledger) -> Difference:
+    """One cause for what is stored, one for what a file without a graph does not say."""
+    pairs = align_stored(a, b)
+    rows = {(y or x).name: stored_delta((x, y)) for x, y in pairs if x or y}  # type: ignore[union-attr]
+    rows = {name: delta for name, delta in rows.items() if not delta.nothing}
+    causes = []
+    if rows:
+        text = f"other tensors in {listed(rows)}"
+        causes.append(Cause("stored", text, total(rows.values()), rows, (), arithmetic(rows)))
+    rest = totals(b).minus(totals(a)).minus(total(rows.values()))
+    if not rest.nothing:
+        text = "a file without a graph does not say what is computed"
+        causes.append(Cause("unknown", text, rest, {"": rest}, (), ignorable=True))
+    shown = []
+    for x, y in pairs:
+        what = INSERT if x is None else REMOVE if y is None else KEEP
+        changed = what == KEEP and (y or x).name in rows  # type: ignore[union-attr]
+        shown.append(Pair(CHANGE if changed else what, x, y))
+    return Difference(a, b, tuple(shown), tuple(causes))
 
 
 def _pair_inputs(a: Ledger, b: Ledger) -> dict[str, str]:

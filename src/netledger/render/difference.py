@@ -56,6 +56,8 @@ def _head(d: Difference) -> list[str]:
     if d.empty:
         t = d.b.totals
         same = f"{total(t, 'params')} parameters, {total(t, 'macs')} MACs"
+        if any(c.kind == "unknown" for c in d.causes):
+            return [f"{first} and {second} store the same: {total(t, 'params')} parameters"]
         return [f"{first} and {second} are the same network: {same}"]
     lines = [f"{first} → {second}"]
     for what, noun in QUANTITIES.items():
@@ -137,7 +139,9 @@ def _remarks(d: Difference) -> list[tuple[str, list[str]]]:
     if not is_zero(d.delta.activations):
         found.append(("activations", [f"{signed(d.delta.activations)} (every operation counts)"]))
     notes = [inert(n, LONGEST_TEXT) for n in d.notes]
-    notes += [f"{text} (does nothing after training)" for text in ignorable]
+    notes += [
+        text if "graph" in text else f"{text} (does nothing after training)" for text in ignorable
+    ]
     return [*found, ("no difference", notes)] if notes else found
 
 

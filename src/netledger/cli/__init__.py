@@ -1,0 +1,34 @@
+"""The command line: words in, words out; no arithmetic."""
+
+from __future__ import annotations
+
+import click
+
+from netledger.cli.answers import check, diff
+from netledger.cli.common import Group
+from netledger.cli.ledgers import explain, layer, schema, show, zoo
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@click.group(cls=Group, context_settings=CONTEXT)
+@click.version_option(package_name="netledger", message="netledger %(version)s")
+def main() -> None:
+    """The books of a neural network, kept in double entry.
+
+    Every tensor size, weight, bias, parameter, multiply-add and byte is derived by a written rule,
+    with the arithmetic shown, and checked against what a file says.
+
+    \b
+    netledger show alexnet               the ledger
+    netledger explain alexnet Conv-1     every number of a row, derived
+    netledger check alexnet              findings, like a linter; budgets
+    netledger diff alexnet alexnet-2012  what differs, with the cause of every difference
+    netledger zoo                        the networks it knows by name
+
+    MODEL is a name of the zoo or a file. Exit codes: 0 fine, 1 the answer is "no", 2 bad input.
+    """
+
+
+for command in (show, explain, layer, check, diff, zoo, schema):
+    main.add_command(command)

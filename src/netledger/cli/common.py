@@ -1,0 +1,158 @@
+"""What the commands share: options, errors, where their text goes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from netledger.errors import NetledgerError, UsageError
+
+if TYPE_CHECKING:
+    from netledger.graph import Graph
+    from netledger.ledger import Ledger
+
+ANSWER_IS_NO, BAD_INPUT = 1, 2
+
+
+class Group(click.Group):
+    """Turns every error of ours into one message and exit code 2."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Finds the command; a wrong name gets a hint."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from netledger.errors import did_you_mean
+
+            hint = did_you_mean(args[0], self.list_commands(ctx))
+            raise click.UsageError(f"{error.message} {hint}".strip(), ctx) from None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command; what it refuses is told in one message."""
+        try:
+            return super().invoke(ctx)
+        except NetledgerError as error:
+            complain(error)
+            ctx.exit(BAD_INPUT)
+        except BrokenPipeError:  # the reader of the pipe has seen enough
+            sys.stderr.close()
+            ctx.exit(0)
+
+
+def complain(error: NetledgerError) -> None:
+    """Prints an error, and the ledger up to the failing layer if there is one."""
+    from netledger.render.common import LONGEST_TEXT, inert
+
+    if error.partial is not None and any(row.op for row in error.partial.ops):
+        click.echo(table(error.partial, stream=sys.stderr), err=True)
+        click.echo("", err=True)
+    for line in str(error).split("\n"):
+        click.echo(inert(line, LONGEST_TEXT), err=True)
+
+
+def complete_model(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+    """The zoo's networks and files, for the shell."""
+    from click.shell_completion import CompletionItem
+
+    from netledger.zoo import NETWORKS
+
+    known = [
+        CompletionItem(n, help=e.story) for n, e in NETWORKS.items() if n.startswith(incomplete)
+    ]
+    return [*known, CompletionItem(incomplete, type="file")]
+
+
+def complete_kind(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """The operations, for the shell."""
+    from netledger.ops import by_key
+
+    return [key for key in by_key() if key.startswith(incomplete)]
+
+
+model_argument = click.argument("model", shell_complete=complete_model)
+input_option = click.option(
+    "--input",
+    "-i",
+    "inputs",
+    multiple=True,
+    metavar="SHAPE",
+    help="Shape of the input without the batch: 224x224x3, HxWx3 (symbols), int64[128]; "
+    "NAME=SHAPE for one of several inputs. May be repeated.",
+)
+output_option = click.option(
+    "--output", "-o", metavar="FILE", help="Write to FILE instead of the terminal."
+)
+
+
+def format_option(formats: tuple[str, ...]) -> Callable[[Any], Any]:
+    """``--format``; the first format is the default."""
+    return click.option(
+        "--format",
+        "-f",
+        "format",
+        type=click.Choice(formats, case_sensitive=False),
+        default=formats[0],
+        show_default=True,
+        help="How to print it.",
+    )
+
+
+def read_ledger(model: str, inputs: tuple[str, ...], batch: int | None) -> Ledger:
+    """The ledger of what the user named."""
+    from netledger.infer import infer
+    from netledger.readers import read
+
+    graph = read(model)
+    return infer(with_inputs(graph, inputs), batch=batch)
+
+
+def with_inputs(graph: Graph, inputs: tuple[str, ...]) -> Graph:
+    """The graph on the inputs that ``--input`` gives."""
+    if not inputs:
+        return graph
+    from netledger.readers.inputs import parse_inputs
+
+    named = dict(text.split("=", 1) for text in inputs if "=" in text)
+    if named and len(named) < len(inputs):
+        raise UsageError("some inputs are named and some are not", hint="write NAME=SHAPE for all")
+    given: Any = named or (inputs[0] if len(inputs) == 1 else list(inputs))
+    return graph.with_inputs(parse_inputs(given, graph))
+
+
+def table(ledger: Ledger, stream: Any, output: str | None = None, **view: Any) -> str:
+    """The ledger as a table that fits where it goes."""
+    from netledger.render import render
+
+    columns = width(stream, output)
+    colored = columns is not None and _color()
+    return render(ledger, "table", width=columns, color=colored, **view)
+
+
+def width(stream: Any, output: str | None = None) -> int | None:
+    """The terminal's width; None for a pipe or a file, which have no end."""
+    if output is not None or not stream.isatty():
+        return None
+    import shutil
+
+    return shutil.get_terminal_size().columns
+
+
+def _color() -> bool:
+    import os
+
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def write_text(text: str, output: str | None) -> None:
+    """Prints, or writes to the file of ``--output``."""
+    if output is None:
+        click.echo(text)
+        return
+    try:
+        with open(output, "w", encoding="utf-8", newline="") as file:
+            file.write(text if text.endswith("\n") else text + "\n")
+    except OSError as error:
+        raise UsageError(f"cannot write {output}: {error.strerror}") from None

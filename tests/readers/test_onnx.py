@@ -133,6 +133,19 @@ def test_a_bare_parameter_is_a_row(read: Any) -> None:
     assert dense(ledger) == (36, 0, 0, 0)
 
 
+def test_constants_that_stretch_a_tensor_are_rows_that_store_nothing(read: Any) -> None:
+    nodes = [
+        h.make_node("Constant", [], ["grid"], value=floats("g", 5, 1)),
+        h.make_node("Add", ["x", "grid"], ["y"], "sum"),
+    ]
+    ledger = read(model(nodes, {"x": ["N", 1, 4]}))
+    assert shapes(ledger) == {
+        "grid": ("Constant", "float32[5, 1]"),
+        "sum": ("Add", "float32[N, 5, 4]"),
+    }
+    assert ledger.totals.params == ledger.totals.buffers == 0
+
+
 def test_what_nothing_uses_is_counted_all_the_same(read: Any) -> None:
     node = h.make_node("Relu", ["x"], ["y"], "relu")
     ledger = read(model([node], {"x": ["N", 4]}, [floats("spare", 3, 3)]))

@@ -207,7 +207,7 @@ def _needleman_wunsch(
         return []
     rows_a, rows_b = _numbered(a), _numbered(b)
     scores = _scores(a, b, rows_a, rows_b, likeness)
-    names = [p.node.name if p.trusted else None for p in b]
+    names = [_own_name(p) for p in b]
     width = len(b) + 1
     before = [0] * width
     came: list[tuple[int, bytearray]] = []
@@ -218,11 +218,11 @@ def _needleman_wunsch(
         low, high = max(1, middle - band), min(width, middle + band + len(b) // len(a) + 2)
         step = bytearray(high - low)
         score = scores[rows_a[i]]
-        name = part.node.name if part.trusted else ""
+        name = _own_name(part)
         for j in range(low, high):
             pair = score[rows_b[j - 1]]
-            if pair and names[j - 1] == name:
-                pair += 3
+            if pair and name and names[j - 1] == name:
+                pair += 5
             best, how = before[j - 1] + pair if pair else -1, 1
             if before[j] > best:
                 best, how = before[j], 2
@@ -233,6 +233,11 @@ def _needleman_wunsch(
         came.append((low, step))
         before = now
     return _trace_back(came, len(a), len(b))
+
+
+def _own_name(part: Part) -> str:
+    """What a layer is called within its module, if a person called it so."""
+    return part.node.name.rpartition(".")[2] if part.trusted else ""
 
 
 def _trace_back(came: list[tuple[int, bytearray]], i: int, j: int) -> Pairs:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 import netledger
 from netledger.builder import Network
 from netledger.errors import UnknownName
 from netledger.explain import add_up, explain
+from netledger.graph import Shape
 from netledger.infer import infer
 from netledger.ops import (
     LSTM,
@@ -16,10 +19,15 @@ from netledger.ops import (
     Concat,
     Conv,
     DepthwiseConv,
+    Embedding,
     Flatten,
     Linear,
     MultiHeadAttention,
+    Op,
 )
+from netledger.ops.base import operation
+from netledger.ops.fields import integer
+from netledger.render.explanation import write
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +110,56 @@ def test_a_rounded_size_says_so() -> None:
     (size,) = (d for d in e.derivations if d.quantity == "size")
     assert size.text() == "O = ⌊(I − K + 2P)/S⌋ + 1 = ⌊(224 − 11 + 2×0)/4⌋ + 1 = 54"
     assert size.note == "54.25, rounded down"
+
+
+@operation
+class Patches(Op):
+    """Windows of two maps' axes, counted: a product of two rounded numbers."""
+
+    size: int = integer("side of a patch", "K")
+
+    def outputs(self, *inputs: Shape) -> tuple[Shape, ...]:
+        batch, height, width, _ = inputs[0]
+        return ((batch, (height // self.size) * (width // self.size) + 1),)
+
+    def axes(self, *inputs: Shape) -> Any:
+        return (("", "I", "I", "C"),), (("", "O"),)
+
+
+def test_a_product_of_rounded_sizes_has_no_remainder_to_tell() -> None:
+    net = Network("patches", (7, 9, 1))
+    net(Patches(2), name="patches")
+    (e,) = explain(infer(net.graph()), "patches")
+    (size,) = (d for d in e.derivations if d.quantity == "size")
+    assert size.text().endswith("= ⌊7/2⌋×⌊9/2⌋ + 1 = 13")
+    assert size.note == ""
+
+
+def test_shared_weights_are_said_to_be_shared() -> None:
+    net = Network("tied", (7,), dtype="int64")
+    net(Embedding(1000, 64), name="embed")
+    net(Linear(1000), name="head")
+    net.tie(("embed", "weight"), ("head", "weight"))
+    ledger = infer(net.graph())
+    check_rows(ledger)
+    (e,) = explain(ledger, "head")
+    found = {d.quantity: d for d in e.derivations}
+    assert "weights" not in found
+    assert found["params"].text() == "P = B = 1,000"
+    assert found["params"].note == "shared: weight is embed.weight"
+
+
+def test_a_layer_whose_every_weight_is_shared_has_no_parameters_of_its_own() -> None:
+    net = Network("tied", (7,), dtype="int64")
+    net(Embedding(1000, 64), name="embed")
+    net(Linear(1000, bias=False), name="head")
+    net.tie(("embed", "weight"), ("head", "weight"))
+    ledger = infer(net.graph())
+    text = write(ledger, explain(ledger, "head"))
+    assert "  params    P = 0   (shared: weight is embed.weight)\n" in text
+    params, macs = add_up(ledger)
+    assert [(name, value) for name, _, value in params.terms] == [("embed", 64000)]
+    assert [(name, value) for name, _, value in macs.terms] == [("head", 448000)]
 
 
 def test_symbols_stay_symbols() -> None:

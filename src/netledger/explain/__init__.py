@@ -15,7 +15,7 @@ from netledger.formula import Formula, formula, prod, substitute, symbol, unroun
 from netledger.formula.printing import latex_symbol
 from netledger.formula.simplify import simplify
 from netledger.graph import BIAS, BUFFER, WEIGHT, Parameter, Shape
-from netledger.ledger import Ledger, Row
+from netledger.ledger import Ledger, Row, Stored
 from netledger.ops import Flatten, Linear
 from netledger.ops.base import Op, Spatial, size
 
@@ -174,11 +174,12 @@ class _Explainer:
         names = out_names[0] if out_names else ("",) * len(made)
         yield from _sizes(made, names)
         outputs = name_axes([names], [tuple(map(simplify, made))]) if made else ()
-        parameters = named.parameters(*inputs)
+        shared = {p.name: p for p in row.parameters if p.tied_to is not None}
+        parameters = tuple(p for p in named.parameters(*inputs) if p.name not in shared)
         yield from _stored(parameters, "weights", "W", WEIGHT)
         yield from _stored(parameters, "biases", "B", BIAS)
-        if parameters and _counts(row.params):
-            yield Derivation("params", "P", _weights_and_biases(row))
+        if (parameters or shared) and row.params is not None:
+            yield from _params(row, [p for p in shared.values() if p.role != BUFFER])
         yield from _stored(parameters, "buffers", "Buffers", BUFFER)
         if _counts(row.macs):
             all_outputs = (*outputs, *named.outputs(*inputs)[1:])
@@ -253,11 +254,27 @@ def _one_or_each(quantity: str, name: str, formulas: list[Formula]) -> Iterable[
 
 
 def _rounding(f: Formula) -> str:
-    exact = unrounded(f)
+    """What was rounded away, where one rounded division is all that stands between."""
+    exact = unrounded(f) if _rounds_once(f) else None
     if exact is None or f.value is None or exact == f.value:
         return ""
     way = "down" if exact > f.value else "up"
     return f"{float(exact):.6g}, rounded {way}"
+
+
+def _rounds_once(f: Formula) -> bool:
+    """True for one division, plus or minus whole numbers: only there the rest says something."""
+    while f.head in ("+", "-"):
+        a, b = f.args
+        if _divides(a) and _divides(b):
+            return False
+        f = a if _divides(a) else b
+    return f.head in ("//", "ceil") and not any(_divides(arg) for arg in f.args)
+
+
+def _divides(f: Formula) -> bool:
+    """True if a division (an exact one, C/G, included) is anywhere in it."""
+    return f.head in ("//", "ceil") or any(_divides(arg) for arg in f.args)
 
 
 def _stored(
@@ -275,15 +292,19 @@ def _stored(
 
 
 def _total(terms: list[Formula]) -> Formula:
-    total = terms[0]
-    for term in terms[1:]:
+    total = formula(0)
+    for term in terms:
         total = total + term
     return total
 
 
-def _weights_and_biases(row: Row) -> Formula:
+def _params(row: Row, shared: list[Stored]) -> Iterable[Derivation]:
+    """Weights + biases; what is shared is not among them, and a note says where it counts."""
     terms = [(n, v) for n, v in (("W", row.weights), ("B", row.biases)) if _counts(v)]
-    return _total([symbol(n, v) if isinstance(v, int) else v for n, v in terms])
+    note = ", ".join(f"{p.name} is {str(p.tied_to).replace('/', '.')}" for p in shared)
+    if terms or note:
+        total = _total([symbol(n, v) if isinstance(v, int) else v for n, v in terms])
+        yield Derivation("params", "P", total, f"shared: {note}" if note else "")
 
 
 def _reach(row: Row, op: Op, before: Row | None) -> Iterable[Derivation]:

@@ -163,8 +163,8 @@ def changes(graph: Graph, words: Graph) -> Iterator[str]:
         differ = [f for f in node.op.rules if getattr(now[-1], f, None) != getattr(node.op, f)]
         if parts or type(now[-1]) is not type(node.op):
             yield f"{node.op.kind} as {' + '.join(op.kind for op in now)}"
-        for f in set(differ) - {"channels_last", "axis"} if len(now) == 1 else ():
-            if type(now[-1]) is type(node.op):
+        for f in differ if len(now) == 1 else ():
+            if type(now[-1]) is type(node.op) and f not in ("channels_last", "axis"):
                 yield f"{node.op.kind}: {f} {getattr(now[-1], f)} for {getattr(node.op, f)}"
 
 

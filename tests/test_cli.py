@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 
 import netledger
 from netledger.cli import main
+from netledger.formula import substitute
 
 
 def run(*words: str) -> Result:
@@ -231,19 +232,19 @@ UnknownName: unknown network or file 'no/such/file.yaml'
 """,
     "show alexnet --input 227x227": """\
 UsageError: the input has 3 axes without the batch (227x227x3); got 227x227
-  hint    leave the batch out; --batch sets it
+  hint    write 227x227x3
 """,
     "show alexnet --input 227xx3": """\
 UsageError: '227xx3' is not a shape: '' is no size
-  hint    write for instance 3x224x224, HxWx3, or int64[128]
+  hint    write for instance 3x224x224, HxWx3, 4hx4wx3, or int64[128]
 """,
     "show alexnet --input 227x-1x3": """\
-UsageError: '227x-1x3' is not a shape: '-1' is no size
-  hint    write for instance 3x224x224, HxWx3, or int64[128]
+UsageError: '227x-1x3': a size must be at least 1; got -1
+  hint    write for instance 3x224x224, HxWx3, 4hx4wx3, or int64[128]
 """,
     "show alexnet --input 0x227x3": """\
 UsageError: '0x227x3': a size must be at least 1; got 0
-  hint    write for instance 3x224x224, HxWx3, or int64[128]
+  hint    write for instance 3x224x224, HxWx3, 4hx4wx3, or int64[128]
 """,
     "show alexnet --input 9999999999999999999x2x3": """\
 UsageError: '9999999999999999999x2x3': a size must be at most 9,223,372,036,854,775,807; \
@@ -270,8 +271,8 @@ UsageError: alexnet has 1 input (Input Image); 2 given
   hint    name them: NAME=SHAPE
 """,
     "show .": """\
-SpecError: .: this is not a format that netledger reads
-  hint    'netledger show --help' lists the formats
+SpecError: .: a folder without a model in it
+  hint    a folder needs model.safetensors, pytorch_model.bin or an index of shards
 """,
     "show alexnet -o no/such/folder/x": """\
 UsageError: cannot write no/such/folder/x: No such file or directory
@@ -418,3 +419,91 @@ def test_wrong_usage_is_told_by_the_command_line_itself(words: str, message: str
 def test_every_command_has_help(command: str) -> None:
     result = run(*([command] if command else []), "--help")
     assert result.exit_code == 0 and "Usage" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "file", "begins"),
+    [
+        ("show lenet5", "a.csv", "name,operation"),
+        ("show lenet5", "a.md", "**lenet5**"),
+        ("show lenet5", "a.json", "{"),
+        ("show lenet5", "a.tex", "%"),
+        ("show lenet5", "a.yml", "name: lenet5"),
+        ("show lenet5", "a.txt", "lenet5 ·"),
+        ("show lenet5 -f json", "a.csv", "{"),
+        ("explain lenet5", "a.json", "{"),
+        ("layer linear -i 8 out_features=2", "a.md", "**linear**"),
+        ("zoo", "a.json", "["),
+        ("check lenet5", "a.sarif", "{"),
+        ("diff lenet5 alexnet", "a.json", "{"),
+    ],
+)
+def test_the_files_ending_tells_the_format(
+    words: str, file: str, begins: str, tmp_path: Path
+) -> None:
+    path = tmp_path / file
+    assert run(*words.split(), "-o", str(path)).stderr == ""
+    assert path.read_text(encoding="utf-8").startswith(begins)
+
+
+def test_an_ending_that_the_command_does_not_write_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    result = run("zoo", "-o", str(path))
+    assert result.exit_code == 2 and not path.exists()
+    assert "give --format: table, json" in result.stderr
+
+
+def test_help_lists_every_format_that_is_read() -> None:
+    text = run("show", "--help").stdout
+    words = "spec keras .h5 to_json onnx .pt2 .pth safetensors config.json gguf caffe cuda-convnet"
+    assert [word for word in words.split() if word not in text.lower()] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["show", ""], "the name of a network or file is empty"),
+        (["show", "src"], "src: a folder without a model in it"),
+        (["show", "alexnet", "-i", "224x224"], "hint    write 224x224x3"),
+        (["show", "alexnet", "-i", "1x224x224x3"], "leave the batch out"),
+        (["show", "mlp", "-i", "1x28x28"], "the input has 1 axis without the batch"),
+        (["layer", "linear", "-i", "1e3", "out_features=2"], "'1e3' is no size"),
+        (["layer", "linear", "-i", "5", "out_features=1e3"], "hint    write 1000"),
+    ],
+)
+def test_hints_say_what_to_write(
+    words: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "mlp").write_text("layers: [linear: {out_features: 2}]\ninput: [8]\n")
+    monkeypatch.chdir(tmp_path)
+    result = run(*words)
+    assert result.exit_code == 2 and message in result.stderr
+
+
+UP_AND_DOWN = """\
+input: [64, 64, 3]
+layers:
+- conv: {out_channels: 8, kernel_size: 3, padding: 1, name: wide}
+- max_pool: {kernel_size: 2}
+- conv_transpose: {out_channels: 8, kernel_size: 2, stride: 2, name: up}
+- concat: {axis: -1, inputs: [wide, up]}
+"""
+
+
+def test_inputs_may_be_formulas(tmp_path: Path) -> None:
+    """Only a multiple of 2 comes back to its own size after halving."""
+    path = tmp_path / "net.yaml"
+    path.write_text(UP_AND_DOWN)
+    assert run("show", str(path), "--input", "HxWx3").exit_code == 2
+    assert "(2 × h)x(2 × w)x16" in run("show", str(path), "--input", "2hx2*wx3").stdout
+    formula = netledger.ledger(str(path), "2hx2*wx3").totals.macs
+    numbers = netledger.ledger(str(path), (10, 14, 3)).totals.macs
+    assert substitute(formula, {"h": 5, "w": 7}) == numbers
+
+
+def test_values_in_other_spellings() -> None:
+    from netledger.layer import parse_value
+
+    assert [parse_value(t) for t in ("yes", "No", "True", "FALSE")] == [True, False, True, False]
+    assert parse_value("1_000") == 1000 and parse_value("1e-3") == 0.001

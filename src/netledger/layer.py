@@ -48,21 +48,29 @@ def _rules(kind: str) -> dict[str, Rule]:
     return dict(op_class.rules) if op_class else {}
 
 
+_FLAGS = {"true": True, "yes": True, "false": False, "no": False}
+
+
 def parse_value(text: str) -> Any:
     """A hyperparameter from a word: ``4``, ``3x3``, ``true``, ``same``, ``[[1,2],[0,1]]``.
 
     >>> parse_value("3x5"), parse_value("same"), parse_value("false")
     ([3, 5], 'same', False)
     """
-    if text in ("true", "false"):
-        return text == "true"
+    if text.lower() in _FLAGS:
+        return _FLAGS[text.lower()]
     if text in ("none", "null"):
         return None
+    if re.fullmatch(r"-?\d{1,3}(_\d{3}){1,6}", text):  # as Python writes it
+        return int(text)
     if re.fullmatch(r"-?\d{1,19}", text):
         return int(text)
     if re.fullmatch(r"-?\d{1,19}([x×,]-?\d{1,19})+", text):
         return [int(part) for part in re.split("[x×,]", text)]
-    if re.fullmatch(r"-?\d*\.\d+(e-?\d+)?", text):
+    power = re.fullmatch(r"(\d{1,3})[eE]([1-9])", text)
+    if power:
+        raise UsageError(f"{text!r} is no integer", hint=f"write {power[1]}{'0' * int(power[2])}")
+    if re.fullmatch(r"-?\d*\.\d+(e-?\d+)?|\d+e-\d+", text):
         return float(text)
     if text.startswith("["):
         import json

@@ -10,6 +10,7 @@ import click
 from netledger.cli.common import (
     ANSWER_IS_NO,
     BAD_INPUT,
+    chosen,
     complain,
     complete_model,
     format_option,
@@ -48,7 +49,7 @@ def check(
     select: tuple[str, ...],
     ignore: tuple[str, ...],
     every: bool,
-    format: str,
+    format: str | None,
     output: str | None,
     **limits: str | None,
 ) -> None:
@@ -69,6 +70,7 @@ def check(
     from netledger.check.report import examine
     from netledger.render.findings import write
 
+    format = chosen(format, output, FINDING_FORMATS)
     limits = {name.removeprefix("max_"): text for name, text in limits.items() if text is not None}
     wishes = nearest(Path.cwd()).under(select, ignore, limits)
     reports, failed = [], False
@@ -91,7 +93,12 @@ def check(
 @output_option
 @click.pass_context
 def diff(
-    ctx: click.Context, a: str, b: str, inputs: tuple[str, ...], format: str, output: str | None
+    ctx: click.Context,
+    a: str,
+    b: str,
+    inputs: tuple[str, ...],
+    format: str | None,
+    output: str | None,
 ) -> None:
     """Compare the networks A and B: what differs, and the cause of every difference.
 
@@ -107,6 +114,7 @@ def diff(
     from netledger.diff import diff as compare
     from netledger.render.difference import write
 
+    format = chosen(format, output, DIFF_FORMATS)
     found = compare(read_ledger(a, inputs, None), read_ledger(b, inputs, None))
     write_text(write(found, format), output)
     ctx.exit(0 if found.empty else ANSWER_IS_NO)

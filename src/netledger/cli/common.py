@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -79,7 +80,7 @@ input_option = click.option(
     "inputs",
     multiple=True,
     metavar="SHAPE",
-    help="Shape of the input without the batch: 224x224x3, HxWx3 (symbols), int64[128]; "
+    help="Shape of the input without the batch: 224x224x3, HxWx3 (symbols), 4hx4wx3, int64[128]; "
     "NAME=SHAPE for one of several inputs. May be repeated.",
 )
 output_option = click.option(
@@ -88,16 +89,42 @@ output_option = click.option(
 
 
 def format_option(formats: tuple[str, ...]) -> Callable[[Any], Any]:
-    """``--format``; the first format is the default."""
+    """``--format``; see `chosen` for what it is where it is not given."""
     return click.option(
         "--format",
         "-f",
         "format",
         type=click.Choice(formats, case_sensitive=False),
-        default=formats[0],
-        show_default=True,
-        help="How to print it.",
+        help=f"How to print it; by default as the ending of FILE says, else {formats[0]}.",
     )
+
+
+ENDINGS = {
+    ".md": "markdown",
+    ".csv": "csv",
+    ".json": "json",
+    ".tex": "latex",
+    ".yaml": "yaml",
+    ".yml": "yaml",
+    ".sarif": "sarif",
+}
+"""The format that a file's name asks for."""
+
+
+def chosen(format: str | None, output: str | None, formats: tuple[str, ...]) -> str:
+    """The format that is asked for: by ``--format``, by the file's ending, or else the first.
+
+    Raises:
+        UsageError: If the file's ending asks for a format that the command does not write.
+    """
+    if format is not None or output is None:
+        return format or formats[0]
+    ending = os.path.splitext(output)[1].lower()
+    wanted = ENDINGS.get(ending, formats[0])
+    if wanted not in formats:
+        hint = f"give --format: {', '.join(formats)}"
+        raise UsageError(f"this command writes no {wanted} ({output})", hint=hint)
+    return wanted
 
 
 def read_ledger(model: str, inputs: tuple[str, ...], batch: int | None) -> Ledger:
@@ -141,8 +168,6 @@ def width(stream: Any, output: str | None = None) -> int | None:
 
 
 def _color() -> bool:
-    import os
-
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 

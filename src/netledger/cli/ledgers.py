@@ -7,6 +7,7 @@ import sys
 import click
 
 from netledger.cli.common import (
+    chosen,
     complete_kind,
     format_option,
     input_option,
@@ -21,6 +22,7 @@ from netledger.errors import UsageError
 
 LEDGER_FORMATS = ("table", "markdown", "csv", "json", "latex", "yaml")
 EXPLAIN_FORMATS = ("text", "markdown", "latex", "json")
+ZOO_FORMATS = ("table", "json")
 
 
 @click.command()
@@ -41,7 +43,7 @@ def show(
     model: str,
     inputs: tuple[str, ...],
     batch: int | None,
-    format: str,
+    format: str | None,
     output: str | None,
     ops: bool,
     depth: int | None,
@@ -49,8 +51,18 @@ def show(
 ) -> None:
     """Print the ledger of MODEL: sizes, weights, biases, parameters, multiply-adds.
 
-    MODEL is a name of the zoo (see 'netledger zoo') or a file: a YAML spec, or a model in any
-    format that netledger reads. Nothing of a file is ever executed.
+    MODEL is a name of the zoo (see 'netledger zoo') or a file; its content tells its format.
+    Nothing of a file is ever executed.
+
+    \b
+    spec           YAML, in netledger's own words
+    Keras          .keras, .h5, the text of to_json()
+    ONNX           .onnx
+    PyTorch        .pt2 (torch.export); .pt, .pth, .bin (tensors by module)
+    safetensors    a file, the index of shards, a folder of them with config.json
+    GGUF           .gguf (tensors by module)
+    Caffe          .prototxt
+    cuda-convnet   layer files, .cfg
 
     Counts are per sample unless --batch is given. MACs are the multiply-accumulates of
     convolutions, matrix products and attention; biases are not counted.
@@ -61,6 +73,7 @@ def show(
     netledger show resnet50 --depth 1
     netledger show my-net.yaml --format csv -o my-net.csv
     """
+    format = chosen(format, output, LEDGER_FORMATS)
     ledger = read_ledger(model, inputs, batch)
     if format == "table":
         text = table(ledger, sys.stdout, output, ops=ops, depth=depth, layout=layout)
@@ -78,7 +91,7 @@ def show(
 @format_option(EXPLAIN_FORMATS)
 @output_option
 def explain(
-    model: str, row: str | None, inputs: tuple[str, ...], format: str, output: str | None
+    model: str, row: str | None, inputs: tuple[str, ...], format: str | None, output: str | None
 ) -> None:
     """Derive every number of a ROW of MODEL, or of all rows and the totals.
 
@@ -93,6 +106,7 @@ def explain(
     from netledger.explain import explain as derive
     from netledger.render.explanation import write
 
+    format = chosen(format, output, EXPLAIN_FORMATS)
     ledger = read_ledger(model, inputs, None)
     sums = () if row is not None else add_up(ledger)
     write_text(write(ledger, derive(ledger, row), sums, format), output)
@@ -108,7 +122,7 @@ def layer(
     kind: str | None,
     values: tuple[str, ...],
     inputs: tuple[str, ...],
-    format: str,
+    format: str | None,
     output: str | None,
 ) -> None:
     """Derive one layer without any model: a calculator.
@@ -131,18 +145,20 @@ def layer(
     from netledger.infer import infer
     from netledger.render.explanation import write
 
+    format = chosen(format, output, EXPLAIN_FORMATS)
     graph = one_layer(kind, values, inputs)
     ledger = infer(graph)
     write_text(write(ledger, derive(ledger, graph.nodes[-1].name), format=format), output)
 
 
 @click.command()
-@click.option("--format", "-f", "format", type=click.Choice(("table", "json")), default="table")
+@format_option(ZOO_FORMATS)
 @output_option
-def zoo(format: str, output: str | None) -> None:
+def zoo(format: str | None, output: str | None) -> None:
     """List the networks that are known by name: year, input, parameters, MACs, story."""
     from netledger.render.zoo import write
 
+    format = chosen(format, output, ZOO_FORMATS)
     write_text(write(format, width=width(sys.stdout, output)), output)
 
 

@@ -16,7 +16,7 @@ from os import PathLike
 from typing import Any
 
 from netledger import zoo
-from netledger.errors import SpecError, UnknownName
+from netledger.errors import SpecError, UnknownName, UsageError
 from netledger.graph import Graph, TensorType
 from netledger.readers.common import Source
 
@@ -35,6 +35,8 @@ READERS: tuple[str, ...] = (
 """The modules of this package that read files, in the order in which they are asked."""
 
 Inputs = Mapping[str, TensorType]
+
+_ZOO = "'netledger zoo' lists the networks; a file is named by its path"
 
 
 def read(source: str | PathLike[str] | Graph, inputs: Any = None) -> Graph:
@@ -60,16 +62,23 @@ def read(source: str | PathLike[str] | Graph, inputs: Any = None) -> Graph:
 def _read(name: str) -> Graph:
     if name in zoo.NETWORKS:
         return zoo.load(name)
+    if not name.strip():
+        raise UsageError("the name of a network or file is empty", hint=_ZOO)
     with Source.open(name) as source:
         if not source.exists:
             known = list(zoo.NETWORKS)
-            hint = "'netledger zoo' lists the networks; a file is named by its path"
-            raise UnknownName("network or file", name, known, hint=hint)
+            raise UnknownName("network or file", name, known, hint=_ZOO)
         for module in READERS:
             reader = importlib.import_module(f"netledger.readers.{module}")
             if reader.accepts(source):
                 graph: Graph = reader.read(source)
                 return graph
+        if source.is_folder:
+            raise SpecError(
+                "a folder without a model in it",
+                where=name,
+                hint="a folder needs model.safetensors, pytorch_model.bin or an index of shards",
+            )
     raise SpecError(
         "this is not a format that netledger reads",
         where=name,

@@ -6,15 +6,16 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from netledger.errors import UsageError
-from netledger.formula import Dim, symbol
+from netledger.errors import FieldError, UsageError
+from netledger.formula import Dim, Formula, symbols
+from netledger.formula.parsing import parse_dim
 from netledger.graph import BATCH, Graph, Shape, TensorType, show_dim
 from netledger.ops.fields import LARGEST
 
 FEW = range(1, 5)
 """Numbers of channels that tell where the channels are."""
 
-EXAMPLES = "write for instance 3x224x224, HxWx3, or int64[128]"
+EXAMPLES = "write for instance 3x224x224, HxWx3, 4hx4wx3, or int64[128]"
 
 
 def parse_inputs(given: Any, graph: Graph) -> dict[str, TensorType]:
@@ -58,15 +59,28 @@ def parse_type(given: Any, declared: TensorType | None = None) -> TensorType:
         shape = tuple(_dim(d, str(given)) for d in given)
     shape = (BATCH, *shape)
     if declared is not None and len(declared.shape) != len(shape):
-        own = "x".join(map(show_dim, declared.shape[1:]))
-        got = "x".join(map(show_dim, shape[1:]))
-        raise UsageError(
-            f"the input has {len(declared.shape) - 1} axes without the batch ({own}); got {got}",
-            hint="leave the batch out; --batch sets it",
-        )
+        raise _wrong_rank(declared.shape[1:], shape[1:])
     if declared is not None:
         _refuse_other_layout(declared.shape, shape)
     return TensorType(shape, dtype)
+
+
+def _wrong_rank(own: Shape, given: Shape) -> UsageError:
+    """The error about too few or too many sizes; where the channels are missing, it adds them."""
+    needed = f"{len(own)} ax{'i' if len(own) == 1 else 'e'}s"
+    fact = f"the input has {needed} without the batch ({_written(own)}); got {_written(given)}"
+    hint = f"give {needed}, as {_written(own)} has"
+    if len(given) > len(own):
+        hint = f"{hint}; leave the batch out, --batch sets it"
+    elif len(given) == len(own) - 1 and own[-1] in FEW:
+        hint = f"write {_written((*given, own[-1]))}"
+    elif len(given) == len(own) - 1 and own[0] in FEW:
+        hint = f"write {_written((own[0], *given))}"
+    return UsageError(fact, hint=hint)
+
+
+def _written(shape: Shape) -> str:
+    return "x".join(map(show_dim, shape))
 
 
 def _refuse_other_layout(own: Shape, given: Shape) -> None:
@@ -88,7 +102,7 @@ def _refuse_other_layout(own: Shape, given: Shape) -> None:
 
 
 def parse_shape(text: str) -> tuple[Dim, ...]:
-    """A shape from text: ``227x227x3``, ``227×227×3``, ``227, 227, 3``, ``HxWx3``.
+    """A shape from text: ``227x227x3``, ``227×227×3``, ``227, 227, 3``, ``HxWx3``, ``4hx4wx3``.
 
     >>> parse_shape("224x224x3")
     (224, 224, 3)
@@ -97,20 +111,29 @@ def parse_shape(text: str) -> tuple[Dim, ...]:
     return tuple(_dim(part.strip(), text) for part in parts)
 
 
+def _size(part: str, whole: str) -> Dim:
+    """A number, a symbol, or a formula such as ``4*h``, for which ``4h`` does as well."""
+    if re.fullmatch(r"\d{1,19}", part):
+        return int(part)
+    try:
+        size = parse_dim(re.sub(r"(?<!\w)(\d+)(?=[A-Za-z](?!\w))", r"\1*", part))
+    except FieldError:
+        raise UsageError(f"{whole!r} is not a shape: {part!r} is no size", hint=EXAMPLES) from None
+    if "N" in symbols(size):
+        raise UsageError(
+            f"{whole!r}: N is the batch, which is not part of the shape",
+            hint="use another letter, or leave it out",
+        )
+    return size
+
+
 def _dim(part: Any, whole: str) -> Dim:
     if isinstance(part, bool):
         raise UsageError(f"{whole!r} is not a shape: {part} is not a size", hint=EXAMPLES)
     if isinstance(part, str):
-        if re.fullmatch(r"[A-Za-z_]\w{0,30}", part):
-            if part == "N":
-                raise UsageError(
-                    f"{whole!r}: N is the batch, which is not part of the shape",
-                    hint="use another letter, or leave it out",
-                )
-            return symbol(part)
-        if not re.fullmatch(r"\d{1,19}", part):
-            raise UsageError(f"{whole!r} is not a shape: {part!r} is no size", hint=EXAMPLES)
-        part = int(part)
+        part = _size(part, whole)
+    if isinstance(part, Formula):
+        return part
     if isinstance(part, int):
         if part < 1:
             raise UsageError(f"{whole!r}: a size must be at least 1; got {part}", hint=EXAMPLES)

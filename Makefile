@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
+FUZZ_SECONDS ?= 60
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq
 
 # Material for MkDocs announces the end of its own support in every build; this silences it.
@@ -36,10 +37,11 @@ $(STAMPS)/core: $(STAMPS)/venv pyproject.toml
 	@$(PIP) -e .
 	@touch $@
 
-$(STAMPS)/test: $(STAMPS)/core requirements/test.txt requirements/no-deps.txt
+$(STAMPS)/test: $(STAMPS)/core requirements/test.txt requirements/no-deps.txt requirements/fuzz.txt
 	@echo "set-up: test tools (the first time this fetches PyTorch, which takes a while)"
 	@$(PIP) -r requirements/test.txt
 	@$(PIP) --no-deps -r requirements/no-deps.txt
+	@$(PIP) -r requirements/fuzz.txt || echo "set-up: no atheris for this Python; make fuzz will skip" >&2
 	@touch $@
 
 $(STAMPS)/docs: $(STAMPS)/core requirements/docs.txt
@@ -57,7 +59,7 @@ alexnet: $(STAMPS)/core ## print the ledger of AlexNet
 	@$(BIN)/netledger show alexnet
 
 .PHONY: test
-test: $(STAMPS)/test $(STAMPS)/docs lint types imports docs ## run all checks, then all tests
+test: $(STAMPS)/test $(STAMPS)/docs lint types imports docs fuzz ## run all checks, then all tests
 	@echo "check: pytest"
 	@$(BIN)/python -m pytest -n 2
 
@@ -83,6 +85,16 @@ imports: $(STAMPS)/test ## check which way imports run
 docs: $(STAMPS)/docs ## build the documentation into site/
 	@echo "check: mkdocs build --strict"
 	@$(BIN)/mkdocs build --strict --quiet
+
+.PHONY: fuzz
+fuzz: $(STAMPS)/test ## fuzz every parser for FUZZ_SECONDS (60) each, two at a time
+	@echo "check: fuzz"
+	@if $(BIN)/python -c 'import atheris' 2>/dev/null; then \
+	  printf '%s\n' fuzz/fuzz_*.py | \
+	    xargs -P 2 -I TARGET $(BIN)/python fuzz/run.py TARGET $(FUZZ_SECONDS); \
+	else \
+	  echo "skipped: atheris is not installed here (requirements/fuzz.txt)"; \
+	fi
 
 .PHONY: changelog
 changelog: $(STAMPS)/docs ## show what the next release notes will say

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import random
 import re
 import signal
 import sys
@@ -19,7 +20,11 @@ from typing import Any
 import pytest
 
 import netledger
-from netledger import Ledger, NetledgerError
+from netledger import Graph, Ledger, NetledgerError
+from netledger.formula import symbol
+from netledger.graph import BATCH, Node, TensorType
+from netledger.infer import infer
+from netledger.ops import Op
 
 MEGABYTE = 1 << 20
 Inspected = tuple[str, Ledger | str]
@@ -179,6 +184,70 @@ def _may_open(opened: str, mode: str | None) -> bool:
         return True
     folder = _watch["folder"]
     return folder is not None and real.startswith(folder + os.sep)
+
+
+@pytest.fixture(scope="session")
+def any_value() -> Callable[[random.Random, Any], Any]:
+    """``any_value(rng, rule)``: a value for a field, which it may well not be able to be."""
+    return _any_value
+
+
+@pytest.fixture(scope="session")
+def any_layers() -> Callable[..., Iterator[Ledger]]:
+    """``any_layers(op_class, tries)``: ledgers of one layer ``y``, of those tries that fit.
+
+    It takes every operation by what its fields say, so an operation that is added needs no line.
+    """
+    return _any_layers
+
+
+def _any_layers(op_class: type[Op], tries: int) -> Iterator[Ledger]:
+    least, most = op_class.arity
+    for i in range(tries):
+        rng = random.Random(f"{op_class.key} {i}")
+        fields = {
+            name: _any_value(rng, rule)
+            for name, rule in op_class.rules.items()
+            if rule.default is ... or rng.random() < 0.5
+        }
+        base = (BATCH, *(rng.choice((1, 2, 3, 4, 6, 8)) for _ in range(rng.randint(0, 4))))
+        ends = [
+            (*base[:-1], rng.choice((*base[-1:], 5))) for _ in range(rng.randint(least, most or 3))
+        ]
+        shapes = [base if rng.random() < 0.7 else end for end in ends]
+        inputs = {f"x{k}": TensorType(shape) for k, shape in enumerate(shapes)}
+        try:
+            yield infer(Graph("one", inputs, (Node("y", op_class(**fields), tuple(inputs)),)))
+        except NetledgerError:
+            continue  # chance made no layer
+
+
+_TEXTS = ("ab,bc->ac", "a", "", "float32", "ij->ji", "->", "...", "ab,ab->", "aa->a")
+
+
+def _any_value(rng: random.Random, rule: Any) -> Any:
+    """Something that a field may well not be able to be."""
+    number = rng.choice((0, 1, 2, 3, -1, -2, 5, 1, 2, 3, 2**63 - 1))
+    numbers = [rng.choice((0, 1, 2, 3, -1, 5)) for _ in range(rng.randint(0, 4))]
+    pairs = [[rng.choice((0, 1, 2, -1)) for _ in range(2)] for _ in range(rng.randint(0, 4))]
+    fixed: dict[str, Any] = {
+        "flag": rng.random() < 0.5,
+        "choice": rng.choice(rule.choices or ("",)),
+        "text": rng.choice(_TEXTS),
+        "number": rng.choice((0.5, 1, -1)),
+        "dims": [
+            rng.choice((0, -1, BATCH, 1, 2, 3, 4, 6, 8, symbol("H")))
+            for _ in range(rng.randint(0, 4))
+        ],
+        "shapes": [[rng.choice((0, 1, 2, BATCH))], []][: rng.randint(0, 2)],
+        "tensors": [["w", "weight", [2, 3], "float32", None]],
+    }
+    if rule.kind in fixed:
+        return fixed[rule.kind]
+    if rule.kind == "integer":
+        return number
+    more = [*rule.choices, pairs] if rule.kind == "padding" else []
+    return rng.choice((number, numbers, *more))
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,10 +11,11 @@ import netledger
 from netledger.builder import Network
 from netledger.errors import UnknownName
 from netledger.explain import add_up, explain
-from netledger.graph import Shape
+from netledger.graph import Node, Shape, TensorType
 from netledger.infer import infer
 from netledger.ops import (
     LSTM,
+    Add,
     AvgPool,
     BatchNorm,
     Concat,
@@ -160,6 +162,13 @@ def test_a_layer_whose_every_weight_is_shared_has_no_parameters_of_its_own() -> 
     params, macs = add_up(ledger)
     assert [(name, value) for name, _, value in params.terms] == [("embed", 64000)]
     assert [(name, value) for name, _, value in macs.terms] == [("head", 448000)]
+
+
+def test_tensors_of_different_rank_are_explained() -> None:
+    net = Network("sum", (4, 2))
+    graph = replace(net.graph(), inputs={**net.inputs, "one": TensorType((1,))})
+    graph = replace(graph, nodes=(Node("sum", Add(), ("one", "input")),), outputs=("sum",))
+    assert texts(infer(graph), "sum")["elements"] == "A = D₁ × D₂ = 4 × 2 = 8"
 
 
 def test_symbols_stay_symbols() -> None:

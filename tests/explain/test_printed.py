@@ -14,9 +14,11 @@ from netledger.errors import NetledgerError
 from netledger.explain import Derivation, explain
 from netledger.formula import Formula
 from netledger.infer import infer
+from netledger.ledger import Ledger
 from netledger.ops import (
     GRU,
     LSTM,
+    OPERATIONS,
     RNN,
     AvgPool,
     BatchNorm,
@@ -159,6 +161,29 @@ def test_printed_derivations_are_worth_their_number(
     assert count > 4 * LAYERS
 
 
+@pytest.mark.parametrize("op_class", OPERATIONS, ids=lambda op: op.key)
+def test_every_operation(
+    op_class: type[Op],
+    any_layers: Callable[[type[Op], int], Iterator[Ledger]],
+    evaluate_text: Evaluate,
+    evaluate_latex: Evaluate,
+) -> None:
+    """Whatever operation there is: its prints are worth its numbers, its symbols are explained."""
+    fitted = 0
+    for ledger in any_layers(op_class, 300):
+        fitted += 1
+        (e,) = explain(ledger, "y")
+        explained = {*e.meanings, *(d.symbol for d in e.derivations)}
+        for d in e.derivations:
+            if d.formula.value is None:
+                continue
+            values = values_of(d.formula)
+            assert values.keys() <= explained, d.text()
+            assert evaluate_text(d.formula.text(), values) == d.value, d.text()
+            assert evaluate_latex(d.formula.latex(), values) == d.value, d.latex()
+    assert fitted
+
+
 def test_a_wrong_print_would_be_found(evaluate_text: Evaluate) -> None:
     assert evaluate_text("(227 − 11 + 2×0)/4 + 1", {}) == 55
     assert evaluate_text("(227 − 11 + 2×0)/4 − 1", {}) != 55
@@ -180,3 +205,23 @@ def test_operations_on_several_inputs(op: Op, shapes: list[tuple[int, ...]], tex
     name = net(op, *net.inputs)
     (e,) = explain(infer(net.graph()), name)
     assert text in [d.text() for d in e.derivations]
+
+
+def meanings(op: Op, *shapes: tuple[int, ...]) -> dict[str, str]:
+    net = Network("one", {f"x{i}": shape for i, shape in enumerate(shapes)})
+    return explain(infer(net.graph(net(op, *net.inputs))), net.last)[0].meanings
+
+
+def test_symbols_mean_what_the_operation_says() -> None:
+    assert meanings(PixelShuffle(2), (4, 4, 12))["N"] == "channels of the output"
+    joined = meanings(Concat(), (4, 4, 3), (4, 4, 5))
+    assert (joined["C₁"], joined["C₂"]) == ("its size in input 1", "its size in input 2")
+    assert meanings(MaxPool([2, 3]), (8, 9, 1))["P_s_h"] == meanings(MaxPool(2), (8, 9, 1))["P_s"]
+
+
+def test_attention_on_equal_inputs_is_self_attention() -> None:
+    same = meanings(MultiHeadAttention(4), (7, 16), (7, 16), (7, 16))
+    assert same == meanings(MultiHeadAttention(4), (7, 16))
+    assert same["T"] == "positions (tokens, steps)"
+    other = meanings(MultiHeadAttention(4), (7, 16), (9, 16), (9, 8))
+    assert {"T_q", "T_k", "E", "E_k", "E_v", "h"} <= other.keys()

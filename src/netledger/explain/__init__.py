@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from netledger.explain.meanings import explain_symbols
 from netledger.explain.naming import letters, name_axes, named_op, numbered
 from netledger.formula import Formula, formula, prod, substitute, symbol, unrounded
 from netledger.formula.printing import latex_symbol
@@ -18,24 +19,6 @@ from netledger.graph import BIAS, BUFFER, WEIGHT, Parameter, Shape
 from netledger.ledger import Ledger, Row, Stored
 from netledger.ops import Flatten, Linear
 from netledger.ops.base import Op, Spatial, size
-
-MEANINGS = {
-    "I": "size of the input",
-    "O": "size of the output",
-    "C": "channels of the input",
-    "N": "number of kernels",
-    "F₋₁": "neurons of the layer before",
-    "T": "positions (tokens, steps)",
-    "E": "features",
-    "D": "features",
-    **{f"D{i}": f"size of axis {n}" for n, i in enumerate("₁₂₃₄₅₆", start=1)},
-    "A": "numbers in the output",
-    "W": "weights",
-    "B": "biases",
-    "R₋₁": "receptive field before the layer",
-    "J": "distance of neighbouring positions, in input pixels",
-}
-"""What the symbols of axes and of intermediate results stand for."""
 
 SEVERAL = 4
 """Up to so many tensors a sum is written in one line."""
@@ -158,12 +141,8 @@ class _Explainer:
         if op is None:
             return Explanation(row, "input", (), {})
         found = [*self._shapes(row, op), *_reach(row, op, self._before(row))]
-        meanings = {rule.symbol: rule.help for rule in op.rules.values() if rule.symbol}
-        used = _used(d.formula for d in found)
-        known = {**MEANINGS, **meanings}
-        shown = {s: known.get(s, known.get(_stem(s), "")) for s in used}
+        meanings = explain_symbols(op, (d.formula for d in found))
         shapes = [t.shape for t in row.input_types]
-        meanings = {s: meaning for s, meaning in shown.items() if meaning}
         return Explanation(row, op.describe(*shapes), tuple(found), meanings)
 
     def _shapes(self, row: Row, op: Op) -> Iterable[Derivation]:
@@ -321,21 +300,3 @@ def _reach(row: Row, op: Op, before: Row | None) -> Iterable[Derivation]:
     ]
     if found:
         yield from _one_or_each("field", "R", found)
-
-
-def _used(formulas: Iterable[Formula]) -> list[str]:
-    names: dict[str, None] = {}
-    for f in formulas:
-        stack = [f]
-        while stack:
-            top = stack.pop()
-            if top.name and top.value is not None:
-                names[top.name] = None
-            stack += reversed(top.args)
-    return list(names)
-
-
-def _stem(name: str) -> str:
-    """The symbol without axis and side: ``P`` of ``P_h1`` and of ``P₁``, but not of ``P_s``."""
-    stem, _, index = name.partition("_")
-    return stem if index and set(index) <= set("dhwabc12") else name.rstrip("₁₂")

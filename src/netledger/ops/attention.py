@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from netledger.errors import ShapeError
 from netledger.formula import prod
@@ -21,6 +22,13 @@ class ScaledDotProductAttention(Op):
 
     key = "attention"
     arity = (3, 4)
+
+    meanings: ClassVar[Mapping[str, str]] = {
+        "T_q": "queries",
+        "T_k": "keys",
+        "d": "features of a query and of a key",
+        "d_v": "features of a value",
+    }
 
     def check(self, *inputs: Shape) -> None:
         q, k, v = inputs[:3]
@@ -72,6 +80,14 @@ class MultiHeadAttention(Op):
     """
 
     arity = (1, 3)
+
+    meanings: ClassVar[Mapping[str, str]] = {
+        "T_q": "queries",
+        "T_k": "keys",
+        "E": "features (of a query)",
+        "E_k": "features of a key, before projection",
+        "E_v": "features of a value, before projection",
+    }
 
     num_heads: int = integer("heads", "h")
     key_dim: int | None = integer("size of a head; by default features / heads", "d", default=None)
@@ -152,8 +168,8 @@ class MultiHeadAttention(Op):
 
     def axes(self, *inputs: Shape) -> Any:
         order = slice(None) if self.batch_first else slice(None, None, -1)
-        if len(inputs) == 1:
-            return ((*("", "T")[order], "E"),), ()
+        if len(set(inputs)) == 1:  # self-attention
+            return ((*("", "T")[order], "E"),) * len(inputs), ()
         names = (("T_q", "E"), ("T_k", "E_k"), ("T_k", "E_v"))[: len(inputs)]
         return tuple((*("", t)[order], e) for t, e in names), ()
 

@@ -89,6 +89,8 @@ class Op:
     """True if the layer view folds it into the row before: a parameterless pointwise operation."""
     silent: ClassVar[bool] = False
     """True if it makes no value: a list of tensors without a graph."""
+    meanings: ClassVar[Mapping[str, str]] = {}
+    """What symbols of its `axes` stand for, where they are its own; ``Cᵢ`` serves C₁, C₂ …"""
     rules: ClassVar[Mapping[str, Rule]]
     """What each hyperparameter may be, by name, in order."""
     positional: ClassVar[tuple[str, ...]]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from netledger.errors import ShapeError
 from netledger.formula import prod
@@ -82,6 +83,12 @@ class MatMul(Op):
     """
 
     arity = (2, 2)
+
+    meanings: ClassVar[Mapping[str, str]] = {
+        "M": "rows of the first tensor",
+        "K": "its columns, which meet the rows of the second",
+        "N": "columns of the second tensor",
+    }
 
     def check(self, *inputs: Shape) -> None:
         for x in inputs:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from netledger.errors import ShapeError
+from netledger.formula import NUMBER, Formula
 from netledger.graph import WEIGHT, Parameter, Shape
 from netledger.ops.base import Op, axis, operation, show_shape
 from netledger.ops.fields import choice, flag, integer, number, text
@@ -228,6 +229,9 @@ def broadcast(*inputs: Shape) -> Shape:
 
 
 def _is_one(d: Any) -> bool:
+    """True for the number 1; an axis with a *name* keeps it, also if its size is 1."""
+    if isinstance(d, Formula):
+        return d.head == NUMBER and d.value == 1
     return type(d) is int and d == 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from netledger.errors import ShapeError
@@ -27,6 +28,8 @@ class Recurrent(Op):
     gates: ClassVar[int] = 1
     states: ClassVar[int] = 1
     arity = (1, 3)
+
+    meanings: ClassVar[Mapping[str, str]] = {"I": "features of the input", "T": "steps"}
 
     hidden_size: int = integer("size of the state", "H")
     num_layers: int = integer("layers, each fed by the one before", default=1)

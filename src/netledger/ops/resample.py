@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from netledger.errors import ShapeError
 from netledger.graph import Shape
@@ -85,6 +86,8 @@ class Resize(Spatial):
 @operation
 class PixelShuffle(Spatial):
     """Moves channels into space: C/r^n channels, every axis r times as long. Shi et al. (2016)."""
+
+    meanings: ClassVar[Mapping[str, str]] = {"N": "channels of the output"}
 
     factor: int = integer("how many times as long every axis becomes", "r")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from netledger.errors import ShapeError
 from netledger.formula import Formula, maximum, minimum, prod
@@ -34,6 +35,7 @@ class Flatten(Op):
     """Joins neighbouring axes into one; by default all but the batch."""
 
     folds = True
+    meanings: ClassVar[Mapping[str, str]] = {"F": "numbers in a row"}
     start_dim: int = integer("first axis to join", default=1, minimum=None)
     end_dim: int = integer("last axis to join", default=-1, minimum=None)
 
@@ -152,6 +154,10 @@ class Concat(Op):
     """Tensors one behind the other along an axis."""
 
     arity = (1, None)
+    meanings: ClassVar[Mapping[str, str]] = {
+        "C": "size of the joined axis in the output",
+        "Cᵢ": "its size in input {}",
+    }
     axis: int = integer("along which axis", default=-1, minimum=None)
 
     def check(self, *inputs: Shape) -> None:

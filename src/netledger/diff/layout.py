@@ -11,10 +11,17 @@ from typing import Any
 
 from netledger.graph import Shape
 from netledger.ledger import Ledger, Row
-from netledger.ops import Conv, DepthwiseConv
+from netledger.ops import (
+    AdaptiveAvgPool,
+    AdaptiveMaxPool,
+    Conv,
+    DepthwiseConv,
+    GlobalAvgPool,
+    GlobalMaxPool,
+)
 from netledger.ops.base import Op, Spatial, each_axis
 from netledger.ops.conv import Convolution
-from netledger.ops.pool import Pool
+from netledger.ops.pool import AdaptivePool, GlobalPool, Pool
 from netledger.ops.reshape import Permute, Reshape
 
 AXIS_FIELDS = ("axis", "channel_axis", "over")
@@ -69,8 +76,21 @@ def relaid(shape: Shape, was_last: bool | None, last: bool | None) -> Shape:
     return (batch, *body[1:], body[0]) if last else (batch, body[-1], *body[:-1])
 
 
+GLOBAL: dict[type[Op], type[GlobalPool]] = {
+    AdaptiveAvgPool: GlobalAvgPool,
+    AdaptiveMaxPool: GlobalMaxPool,
+}
+
+
 def plain(op: Op, shapes: tuple[Shape, ...]) -> Op:
-    """The operation; a depthwise convolution as the grouped one that it is."""
+    """The operation in one spelling, for inputs of any size.
+
+    A depthwise convolution is the grouped one that it is; a pooling to a size of 1 is global.
+    """
+    if type(op) in GLOBAL and shapes:
+        assert isinstance(op, AdaptivePool)
+        if all(size == 1 for size in each_axis(op.output_size, 1)):
+            return GLOBAL[type(op)](keepdims=True, channels_last=op.channels_last)
     if type(op) is not DepthwiseConv or not shapes:
         return op
     channels = op.split(shapes[0])[1]

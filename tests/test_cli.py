@@ -507,3 +507,39 @@ def test_values_in_other_spellings() -> None:
 
     assert [parse_value(t) for t in ("yes", "No", "True", "FALSE")] == [True, False, True, False]
     assert parse_value("1_000") == 1000 and parse_value("1e-3") == 0.001
+
+
+def test_descriptions_of_operations_are_plain_text() -> None:
+    from netledger.layer import describe_operations
+
+    assert describe_operations("einsum").startswith(
+        "einsum: A sum of products by index letters, bqd,bkd->bqk.\n"
+    )
+    assert describe_operations("relu") == (
+        "relu: A function of each number: relu, gelu, tanh and so on.\n\n"
+        "for instance: netledger layer relu --input SHAPE"
+    )
+    assert "`" not in describe_operations(None)
+
+
+def test_words_of_other_tools_get_a_hint() -> None:
+    from netledger.errors import SYNONYMS
+    from netledger.ops import by_key
+
+    assert set(SYNONYMS.values()) <= set(by_key()) and not set(SYNONYMS) & set(by_key())
+    assert "did you mean 'linear'?" in run("layer", "Dense").stderr
+    assert "did you mean 'multi_head_attention'?" in run("layer", "mha").stderr
+
+
+def test_a_module_is_answered_with_its_own_rows() -> None:
+    error = run("explain", "resnet50", "layer1").stderr
+    assert "layer1 is a module; its rows are: layer1.0." in error and "layer4" not in error
+
+
+@pytest.mark.parametrize("view", [[], ["--depth", "1"], ["--ops"]])
+def test_inputs_name_rows_that_are_in_the_file(view: list[str]) -> None:
+    rows = json.loads(run("show", "resnet18", "-f", "json", *view).stdout)["rows"]
+    names = {row["name"] for row in rows}
+    assert all(name in names for row in rows for name in row["inputs"])
+    lines = list(csv.DictReader(io.StringIO(run("show", "resnet18", "-f", "csv", *view).stdout)))
+    assert [line["inputs"] for line in lines] == [", ".join(row["inputs"]) for row in rows]

@@ -97,12 +97,15 @@ def describe_operations(kind: str | None) -> str:
         default = "" if rule.default is REQUIRED else f"; default {show_value(rule.default)}"
         need = " (required)" if rule.default is REQUIRED else ""
         lines.append(f"  {name:<{width}}  {rule.help}{need}: {rule.describe()}{default}")
-    lines += ["", f"for instance: netledger layer {kind} --input SHAPE {_example(rules)}".rstrip()]
+    lines += [
+        *[""] * bool(rules),
+        f"for instance: netledger layer {kind} --input SHAPE {_example(rules)}".rstrip(),
+    ]
     return "\n".join(lines)
 
 
 def _first_line(op_class: type[Any]) -> str:
-    return (op_class.__doc__ or "").partition("\n")[0]
+    return (op_class.__doc__ or "").partition("\n")[0].replace("``", "")
 
 
 def _example(rules: dict[str, Rule]) -> str:

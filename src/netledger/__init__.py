@@ -15,7 +15,7 @@ from typing import Any
 
 from netledger.check import check
 from netledger.diff import diff
-from netledger.errors import NetledgerError
+from netledger.errors import NetledgerError, UsageError
 from netledger.graph import Graph
 from netledger.infer import infer
 from netledger.ledger import Ledger
@@ -39,6 +39,8 @@ def ledger(
     Raises:
         NetledgerError: If the source cannot be read or a layer does not fit; says where and why.
     """
+    if batch is not None and batch < 1:
+        raise UsageError(f"batch must be at least 1; got {batch}")
     with _no_garbage():
         return infer(read(source, inputs), batch=batch)
 

@@ -16,7 +16,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
-from netledger.formula import Dim
+from netledger.errors import UsageError
+from netledger.formula import Dim, Formula
 from netledger.graph import BATCH, Graph, Node, TensorType
 from netledger.ops.base import Op, Spatial
 from netledger.ops.pointwise import Activation
@@ -46,6 +47,8 @@ class Network:
     ) -> None:
         self.name, self.title, self.channels_last = name, title, channels_last
         shapes = input if isinstance(input, Mapping) else {input_name: input}
+        for shape in shapes.values():
+            _check_shape(shape)
         self.inputs = {n: TensorType((BATCH, *shape), dtype) for n, shape in shapes.items()}
         self.nodes: list[Node] = []
         self.last = next(iter(self.inputs))
@@ -56,6 +59,8 @@ class Network:
 
     def __call__(self, op: Op, *inputs: str, name: str = "", trainable: bool = True) -> str:
         """Adds a layer, fed by `inputs` or else by the layer before. Returns its value's name."""
+        if not isinstance(op, Op):
+            raise _no_operation(op)
         if isinstance(op, Spatial) and not self.channels_last:
             op = replace(op, channels_last=False)
         least = op.arity[0]
@@ -105,6 +110,22 @@ class Network:
         if not name:
             return self._names.make(op, scope)
         return self._names.take(f"{scope}.{name}" if scope else name)
+
+
+def _check_shape(shape: object) -> None:
+    sizes = shape if isinstance(shape, tuple | list) else ()
+    if shape != sizes or not all(isinstance(d, int | Formula) for d in sizes):
+        raise UsageError(
+            f"{shape!r} is not a shape", hint="pass a tuple without the batch: (32, 32, 3)"
+        )
+
+
+def _no_operation(op: object) -> UsageError:
+    if isinstance(op, type) and issubclass(op, Op):
+        return UsageError(
+            f"{op.__name__} is a class, not a layer", hint=f"make one: {op.__name__}(…)"
+        )
+    return UsageError(f"{op!r} is no operation", hint="pass one of netledger.ops: Conv(96, 11)")
 
 
 class Names:

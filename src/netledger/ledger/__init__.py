@@ -18,9 +18,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from netledger.errors import UnknownName
+from netledger.errors import UnknownName, UsageError
 from netledger.graph import BUFFER, WEIGHT, Graph
-from netledger.ledger.fold import fold_modules, fold_pointwise
+from netledger.ledger.fold import fold_modules, fold_pointwise, shown_in
 from netledger.ledger.row import (
     Finding,
     Row,
@@ -98,6 +98,10 @@ class Ledger:
         Raises:
             UnknownName: If there is none; names that differ in case only are accepted.
         """
+        if not isinstance(name, str):
+            raise UsageError(
+                f"a row is named by a text, not by a {type(name).__name__}", hint="pass row.name"
+            )
         for row in self.ops:
             if row.name == name:
                 return row
@@ -105,8 +109,11 @@ class Ledger:
         if len(close) == 1:
             return close[0]
         names = [row.name for row in self.ops]
-        hint = "the rows are: " + ", ".join(names[:12]) + (" …" if len(names) > 12 else "")
-        raise UnknownName("row", name, names, hint=hint)
+        within = [own for own in names if own.startswith(f"{name}.")]
+        listed = within or names
+        hint = f"{f'{name} is a module; its' if within else 'the'} rows are: "
+        hint += ", ".join(listed[:12]) + (" …" if len(listed) > 12 else "")
+        raise UnknownName("row", name, () if within else names, hint=hint)
 
     @property
     def totals(self) -> Totals:
@@ -137,13 +144,17 @@ class Ledger:
 
     def to_dict(self, *, ops: bool = False, depth: int | None = None) -> dict[str, Any]:
         """The ledger as JSON-ready data, in the contract's form."""
-        graph = self.graph
+        graph, rows = self.graph, self.view(ops=ops, depth=depth)
+        feeders = shown_in(rows)
         return {
             "schema": SCHEMA,
             "model": {"name": graph.name, "source": graph.source, "reader": graph.reader},
             "inputs": [{"name": name, **type_to_dict(t)} for name, t in graph.inputs.items()],
             "batch": self.batch,
-            "rows": [row.to_dict() for row in self.view(ops=ops, depth=depth)],
+            "rows": [
+                {**row.to_dict(), "inputs": [feeders.get(name, name) for name in row.inputs]}
+                for row in rows
+            ],
             "totals": self.totals.to_dict(),
             "findings": [
                 {"code": f.code, "level": f.level, "row": f.row, "message": f.message}

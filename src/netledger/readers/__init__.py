@@ -51,12 +51,23 @@ def read(source: str | PathLike[str] | Graph, inputs: Any = None) -> Graph:
         UnknownName: If there is neither a network nor a file of that name.
         NetledgerError: If the file cannot be read; the message says where and why.
     """
-    graph = source if isinstance(source, Graph) else _read(str(source))
+    graph = source if isinstance(source, Graph) else _read(_path(source))
     if inputs is None:
         return graph
     from netledger.readers.inputs import parse_inputs
 
     return graph.with_inputs(parse_inputs(inputs, graph))
+
+
+def _path(source: object) -> str:
+    if isinstance(source, str | PathLike):
+        return str(source)
+    from netledger.builder import Network
+
+    if isinstance(source, Network):
+        raise UsageError("a Network is still under construction", hint="pass its .graph()")
+    given = source.__name__ if isinstance(source, type) else type(source).__name__
+    raise UsageError(f"a {given} is no network", hint="pass a name of the zoo, a path, or a Graph")
 
 
 def _read(name: str) -> Graph:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from netledger.errors import FieldError, UsageError
@@ -32,7 +32,8 @@ def parse_inputs(given: Any, graph: Graph) -> dict[str, TensorType]:
     names = list(graph.inputs)
     if isinstance(given, Mapping):
         return {name: parse_type(shape, graph.inputs.get(name)) for name, shape in given.items()}
-    many = isinstance(given, list | tuple) and not all(isinstance(d, int) for d in given)
+    sizes = int | float | Formula
+    many = isinstance(given, list | tuple) and not all(isinstance(d, sizes) for d in given)
     shapes = list(given) if many else [given]
     if len(shapes) != len(names):
         raise UsageError(
@@ -55,8 +56,10 @@ def parse_type(given: Any, declared: TensorType | None = None) -> TensorType:
         if bracketed:
             dtype, given = bracketed.groups()
         shape = parse_shape(given)
-    else:
+    elif isinstance(given, Iterable):
         shape = tuple(_dim(d, str(given)) for d in given)
+    else:
+        raise UsageError(f"{given!r} is not a shape", hint="write for instance (227, 227, 3)")
     shape = (BATCH, *shape)
     if declared is not None and len(declared.shape) != len(shape):
         raise _wrong_rank(declared.shape[1:], shape[1:])

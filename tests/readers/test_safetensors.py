@@ -95,14 +95,23 @@ def test_a_large_header_ends_in_time(inspect_file, tmp_path):
 def test_many_tensors_end_in_time(inspect_file, tmp_path):
     header = {
         f"layers.{i}.attention.{n}.weight": entry([8, 8], 256 * (5 * i + j), 256 * (5 * i + j + 1))
-        for i in range(8_000)
+        for i in range(4_000)
         for j, n in enumerate("abcde")
     }
     path = tmp_path / "m.safetensors"
-    path.write_bytes(packed(header, 256 * 40_000))
+    path.write_bytes(packed(header, 256 * 20_000))
     kind, ledger = inspect_file(path)
     assert kind == "ledger"
-    assert ledger.totals.params == 40_000 * 64
+    assert ledger.totals.params == 20_000 * 64
+
+
+def test_more_tensors_than_are_read_are_refused_in_time(inspect_file, tmp_path):
+    header = {f"layers.{i}.weight": entry([0], 0, 0) for i in range(120_001)}
+    path = tmp_path / "m.safetensors"
+    path.write_bytes(packed(header))
+    kind, text = inspect_file(path)
+    assert kind == "error"
+    assert "120,001 tensors; at most 120,000 are read" in text
 
 
 @pytest.mark.parametrize(

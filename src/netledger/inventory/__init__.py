@@ -15,7 +15,7 @@ from netledger.graph import BIAS, BUFFER, WEIGHT, Graph, Node
 from netledger.ops.fields import LARGEST
 from netledger.ops.opaque import NO_GRAPH, Inventory
 
-MOST_TENSORS = 200_000
+MOST_TENSORS = 120_000
 MOST_AXES = 16
 
 
@@ -60,7 +60,7 @@ def check_shape(shape: object, name: str) -> tuple[int, ...]:
         SpecError: If they are no list of integers from 0 to 2⁶³ − 1, are too many, or multiply to
             more than that.
     """
-    if not isinstance(shape, list | tuple) or not all(type(d) is int for d in shape):
+    if not isinstance(shape, list | tuple) or not all([type(d) is int for d in shape]):
         raise SpecError(f"the shape of {quoted(name)} is no list of integers")
     if len(shape) > MOST_AXES:
         raise SpecError(f"{quoted(name)} has {len(shape)} axes; at most {MOST_AXES} are read")
@@ -89,12 +89,16 @@ def check_count(count: int) -> None:
 
 def natural(tensors: Iterable[StoredTensor]) -> list[StoredTensor]:
     """By name, with numbers in the order of numbers: ``layers.2`` before ``layers.10``."""
-    return sorted(tensors, key=lambda t: _pieces(t.name))
+    pieces = _Pieces()
+    return sorted(tensors, key=lambda t: [pieces[p] for p in t.name.split(".")])
 
 
-def _pieces(name: str) -> list[tuple[int, str]]:
-    """The parts of a path; a number sorts by its length first."""
-    return [(len(p) if p.isdecimal() else 0, p) for p in name.split(".")]
+class _Pieces(dict[str, tuple[int, str]]):
+    """How the parts of paths sort, a number by its length first; the same part comes often."""
+
+    def __missing__(self, part: str) -> tuple[int, str]:
+        self[part] = made = (len(part) if part.isdecimal() else 0, part)
+        return made
 
 
 def inventory(
@@ -132,9 +136,9 @@ def inventory(
 
 
 def _listed(members: list[StoredTensor]) -> Inventory:
-    rows = tuple((t.leaf, t.role or role(t), t.shape, t.dtype, t.nbytes) for t in members)
-    reasons = dict.fromkeys(t.unknown for t in members if t.unknown)
-    return Inventory(rows, reason="; ".join(reasons))
+    rows = tuple([(t.leaf, t.role or role(t), t.shape, t.dtype, t.nbytes) for t in members])
+    reasons = dict.fromkeys([t.unknown for t in members if t.unknown])
+    return Inventory.of(rows, "; ".join(reasons))
 
 
 def _ties(

@@ -27,6 +27,7 @@ Found = StoredTensor | None
 WORD = 32
 """Bits of the integers that 4-bit weights and the like are packed in."""
 FLOAT4 = "float4_e2m1fn"
+_PLAIN = frozenset(("bfloat16", "float16", "float32", "float64"))
 
 
 def unpack(
@@ -40,7 +41,7 @@ def unpack(
         payload: Where small tensors that state a shape can be read.
     """
     listed = list(tensors)
-    if not any(map(_suspect, listed)):
+    if not any(_suspect(t.leaf, t) or ".weight." in t.name for t in listed):
         return listed
     modules: dict[str, Parts] = {}
     for tensor in listed:
@@ -51,14 +52,18 @@ def unpack(
     known: dict[str, StoredTensor] = {}
     for parts in modules.values():
         for leaf, tensor in parts.items():
-            if tensor.name not in known:
+            suspect = _suspect(leaf, tensor) or "weight.absmax" in parts
+            if suspect and tensor.name not in known:
                 for companion in _companions(parts, leaf, config, payload):
                     known[companion.name] = companion
     return [known.get(t.name, t) for t in listed]
 
 
-def _suspect(tensor: StoredTensor) -> bool:
-    return tensor.leaf.startswith(("q", "weight")) or tensor.leaf.endswith("_blocks")
+def _suspect(leaf: str, tensor: StoredTensor) -> bool:
+    """Whether it may be packed; nearly all are plain, and there may be 120,000 of them."""
+    if leaf == "weight":
+        return tensor.dtype not in _PLAIN
+    return leaf in ("qweight", "weight_packed") or leaf.endswith("_blocks")
 
 
 def _companions(

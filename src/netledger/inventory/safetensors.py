@@ -55,7 +55,8 @@ class Header:
             self.metadata = _metadata(entries.pop("__metadata__", {}))
             check_count(len(entries))
             self._spans: dict[str, tuple[int, int]] = {}
-            self.tensors = [self._tensor(name, entry) for name, entry in entries.items()]
+            # What is done with is let go at once; 120,000 entries take a lot of memory.
+            self.tensors = [self._tensor(name, entries.pop(name)) for name in [*entries]]
             self._check_spans(len(data) - self._start)
         except SpecError as error:
             raise error.at(where=where) from None
@@ -76,7 +77,7 @@ class Header:
         if not isinstance(dtype, str) or dtype not in DTYPES:
             raise SpecError(f"{quoted(name)} has the unknown dtype {quoted(str(dtype), 40)}")
         shape = check_shape(entry["shape"], name)
-        if not isinstance(span, list) or [type(v) for v in span] != [int, int]:
+        if not isinstance(span, list) or [*map(type, span)] != [int, int]:
             raise SpecError(f"the data_offsets of {quoted(name)} are not two integers")
         begin, end = span
         known, bits = DTYPES[dtype]

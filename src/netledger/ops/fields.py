@@ -126,7 +126,7 @@ def _padding(rule: Rule, value: Any) -> bool:
 def _dims(rule: Rule, value: Any) -> bool:
     if not isinstance(value, list | tuple) or len(value) > 16:
         return False
-    return all(_integer(rule, v) or isinstance(v, Formula) for v in value)
+    return all([_integer(rule, v) or isinstance(v, Formula) for v in value])
 
 
 def _shapes(rule: Rule, value: Any) -> bool:
@@ -134,15 +134,19 @@ def _shapes(rule: Rule, value: Any) -> bool:
 
 
 def _tensors(rule: Rule, value: Any) -> bool:
-    return isinstance(value, list | tuple) and all(
-        isinstance(t, list | tuple)
-        and len(t) == 5
-        and isinstance(t[0], str)
-        and t[1] in ("weight", "bias", "buffer")
-        and _dims(rule, t[2])
-        and isinstance(t[3], str)
-        and (t[4] is None or _integer(rule, t[4]))
-        for t in value
+    return isinstance(value, list | tuple) and all([_tensor(rule, t) for t in value])
+
+
+def _tensor(rule: Rule, value: Any) -> bool:
+    if not isinstance(value, list | tuple) or len(value) != 5:
+        return False
+    name, role, shape, dtype, nbytes = value
+    return (
+        isinstance(name, str)
+        and role in ("weight", "bias", "buffer")
+        and _dims(rule, shape)
+        and isinstance(dtype, str)
+        and (nbytes is None or _integer(rule, nbytes))
     )
 
 

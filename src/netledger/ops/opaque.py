@@ -99,6 +99,13 @@ class Inventory(Op):
     tensors: Any = tensors("what is stored: name, role, shape, dtype, bytes")
     reason: str = text("why the number of parameters is not known; empty: it is", default="")
 
+    @classmethod
+    def of(cls, tensors: tuple[Any, ...], reason: str) -> Inventory:
+        """One of tensors that a reader has checked; to check 120,000 again takes a second."""
+        made = cls.__new__(cls)
+        made.__dict__.update(tensors=tensors, reason=reason)
+        return made
+
     @property
     def kind(self) -> str:
         return "Module"
@@ -108,8 +115,10 @@ class Inventory(Op):
 
     def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:
         return tuple(
-            Parameter(name, role, shape, dtype, role != BUFFER, nbytes)
-            for name, role, shape, dtype, nbytes in self.tensors
+            [
+                Parameter(name, role, shape, dtype, role != BUFFER, nbytes)
+                for name, role, shape, dtype, nbytes in self.tensors
+            ]
         )
 
     def dtype(self, *inputs: str) -> str:

@@ -163,21 +163,11 @@ class Ledger:
         }
 
     def records(self, *, ops: bool = False) -> list[dict[str, Any]]:
-        """A flat dict for each row, for ``pandas.DataFrame`` or ``polars.DataFrame``."""
-        return [
-            {
-                "name": row.name,
-                "op": row.kind,
-                "output": str(row.outputs[0]) if row.outputs else None,
-                "weights": plain(row.weights),
-                "biases": plain(row.biases),
-                "params": plain(row.params),
-                "buffers": plain(row.buffers),
-                "macs": plain(row.macs),
-                "elements": plain(row.elements),
-            }
-            for row in self.view(ops=ops)
-        ]
+        """A flat dict for each row, for ``pandas.DataFrame`` or ``polars.DataFrame``.
+
+        Counts are ints; None where they are unknown; text where they are formulas in symbols.
+        """
+        return [row.to_record() for row in self.view(ops=ops)]
 
     def __repr__(self) -> str:
         t = self.totals

@@ -43,6 +43,18 @@ def fold_modules(rows: tuple[Row, ...], depth: int) -> tuple[Row, ...]:
     )
 
 
+def shown_in(rows: tuple[Row, ...]) -> dict[str, str]:
+    """For each value that a folded row makes, the row of the view that it is folded into."""
+    found: dict[str, str] = {}
+    for row in rows:
+        inside = [*row.folded]
+        while inside:
+            part = inside.pop()
+            found.update(dict.fromkeys(part.made, row.name))
+            inside += part.folded
+    return found
+
+
 def _module(name: str, members: list[Row]) -> Row:
     last = members[-1]
     unknown: dict[str, str] = {}

@@ -132,6 +132,24 @@ class Row:
             "folded": [row.name for row in self.folded],
         }
 
+    def to_record(self) -> dict[str, Any]:
+        """The row as a flat dict, for data frames."""
+        reach = self.receptive_field
+        shapes = [t.shape for t in self.input_types]
+        return {
+            "name": self.name,
+            "op": self.kind,
+            "scope": self.scope,
+            "description": self.op.describe(*shapes) if self.op is not None else "",
+            "inputs": ", ".join(self.inputs),
+            "output": str(self.outputs[0]) if self.outputs else None,
+            **{count: plain(getattr(self, count)) for count in _COUNTS},
+            "receptive_field": "×".join(map(str, reach)) if isinstance(reach, tuple) else reach,
+        }
+
+
+_COUNTS = ("weights", "biases", "params", "buffers", "macs", "elements")
+
 
 def plain(value: Any) -> Any:
     """A count as JSON has it: an int, None, or a formula as a Python expression."""

@@ -235,3 +235,14 @@ def test_an_unknown_row_is_told() -> None:
     assert str(raised.value) == (
         "UnknownName: unknown row 'Conv1'\n  hint    did you mean 'Conv-1' or 'Conv-5' or 'Conv-4'?"
     )
+
+
+def test_an_explanation_prints_itself() -> None:
+    (e,) = explain(netledger.ledger("alexnet", "224x224x3"), "Conv-1")
+    first, size, *_ = str(e).splitlines()
+    assert first == "Conv-1: 96 kernels of 11×11×3, stride 4, padding 0"
+    assert size == (
+        "  size      O = ⌊(I − K + 2P)/S⌋ + 1 = ⌊(224 − 11 + 2×0)/4⌋ + 1 = 54"
+        "   (54.25, rounded down)"
+    )
+    assert len(str(e).splitlines()) == 1 + len(e.derivations)

@@ -96,6 +96,14 @@ class Explanation:
     derivations: tuple[Derivation, ...]
     meanings: dict[str, str]
 
+    def __str__(self) -> str:
+        lines = [f"{self.row.name}: {self.title}"]
+        width = max((len(d.quantity) for d in self.derivations), default=0)
+        for d in self.derivations:
+            note = f"   ({d.note})" if d.note else ""
+            lines.append(f"  {d.quantity:<{width}}  {d.text()}{note}")
+        return "\n".join(lines)
+
 
 def explain(ledger: Ledger, name: str | None = None) -> tuple[Explanation, ...]:
     """Derives every number of one row, or of all rows of the layer view.

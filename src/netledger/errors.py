@@ -115,11 +115,33 @@ class MissingPackage(NetledgerError):
         )
 
 
+SYNONYMS = {
+    "dense": "linear",
+    "fc": "linear",
+    "fully_connected": "linear",
+    "gemm": "linear",
+    "mha": "multi_head_attention",
+    "bn": "batch_norm",
+    "batchnorm": "batch_norm",
+    "ln": "layer_norm",
+    "maxpool": "max_pool",
+    "avgpool": "avg_pool",
+    "deconv": "conv_transpose",
+    "convolution": "conv",
+    "cat": "concat",
+    "concatenate": "concat",
+}
+"""What other tools and papers call an operation."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A hint that names the closest known names, or nothing when none is close."""
     import difflib
 
     known = list(known)
+    meant = SYNONYMS.get(name.lower())
+    if meant in known:
+        return f"did you mean {meant!r}?"
     folded = {k.lower(): k for k in known}
     close = difflib.get_close_matches(name.lower(), folded, n=3, cutoff=0.6)
     if not close:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping
 from typing import Any
 
 from netledger.ledger import Ledger, Row, plain
+from netledger.ledger.fold import shown_in
 from netledger.render import common
 from netledger.render.common import Sizes, View, inert
 
@@ -38,18 +40,20 @@ def write(ledger: Ledger, view: View) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(HEADINGS)
-    for row in view.rows(ledger):
-        writer.writerow(map(_cell, _values(row, sizes)))
+    rows = view.rows(ledger)
+    feeders = shown_in(rows)
+    for row in rows:
+        writer.writerow(map(_cell, _values(row, sizes, feeders)))
     return text.getvalue().removesuffix("\r\n")
 
 
-def _values(row: Row, sizes: Sizes) -> list[Any]:
+def _values(row: Row, sizes: Sizes, feeders: Mapping[str, str]) -> list[Any]:
     unknown = [f"{what}: {inert(why, common.LONGEST_TEXT)}" for what, why in row.unknown.items()]
     return [
         inert(row.name),
         inert(row.kind),
         inert(row.scope),
-        ", ".join(map(inert, row.inputs)),
+        ", ".join(inert(feeders.get(name, name)) for name in row.inputs),
         sizes.text(row),
         ", ".join(inert(t.dtype) for t in row.outputs),
         *(plain(_known(row, what)) for what in ("weights", "biases", "params", "macs")),

@@ -247,3 +247,9 @@ def test_unrounded_says_what_rounding_took_away() -> None:
 def test_a_formula_shows_itself() -> None:
     assert repr(K + 1) == "Formula('K + 1', value=4)"
     assert str(H + 1) == "H + 1"
+
+
+def test_a_coefficient_comes_before_powers() -> None:
+    t = symbol("T")
+    assert (t * t * 128 + 16384 * t).text() == "128T² + 16,384T"
+    assert (t * t * 128).text() == "128 × T²"

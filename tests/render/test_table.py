@@ -289,7 +289,7 @@ def test_symbols_in_brackets_only_where_needed() -> None:
     net(Conv(4, 2, stride=2), name="conv")
     net(Flatten(), name="flat")
     ledger = infer(net.graph())
-    assert Sizes(ledger, None).text(ledger.ops[0]) == "(H × 2)xWx3"
+    assert Sizes(ledger, None).text(ledger.ops[0]) == "(2 × H)xWx3"
 
 
 def test_unknown_format_and_layout() -> None:

@@ -200,7 +200,7 @@ def _terms(f: Formula, sign: int = 1) -> list[tuple[int, Formula]]:
 
 
 def _factors(f: Formula) -> list[tuple[Formula, int]]:
-    """The factors of a product with their exponents, powers first: ``N×O×O`` → ``O² × N``."""
+    """The factors of a product with their exponents, in order: ``N×O×O`` → ``O² × N``."""
     flat: list[Formula] = []
     stack = [f]
     while stack:
@@ -213,4 +213,10 @@ def _factors(f: Formula) -> list[tuple[Formula, int]]:
     for factor in flat:
         key = PYTHON.show(factor) if factor.args else factor.name or f"#{factor.value}"
         found[key] = (factor, found[key][1] + 1 if key in found else 1)
-    return sorted(found.values(), key=lambda item: item[1] == 1)
+    return sorted(found.values(), key=_place)
+
+
+def _place(factor: tuple[Formula, int]) -> int:
+    """A coefficient first, then powers, then the rest."""
+    base, exponent = factor
+    return 0 if base.head == NUMBER and exponent == 1 else 1 if exponent > 1 else 2

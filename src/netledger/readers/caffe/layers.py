@@ -226,7 +226,7 @@ def _reshape(layer: Layer) -> Chain:
             raise ShapeError(f"reshape_param: there is no axis {start + i} to copy")
         dims.append(layer.shape[start + i] if d == 0 else d)
     new = (*layer.shape[:start], *dims, *layer.shape[end:])
-    whole = bool(new) and (new[0] is layer.shape[0] or new[0] == layer.batch)
+    whole = bool(new) and rank > 0 and (new[0] is layer.shape[0] or new[0] == layer.batch)
     return (Reshape(new[1:] if whole else new, keep_batch=whole),)
 
 

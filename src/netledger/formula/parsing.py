@@ -46,7 +46,7 @@ def parse_dim(text: str) -> Dim:
     >>> parse_dim("(227 - 11)//4 + 1")
     55
     >>> str(parse_dim("ceil_div(H, 2) * 64"))
-    '⌈H/2⌉ × 64'
+    '64 × ⌈H/2⌉'
 
     Raises:
         FieldError: If it is not in the grammar, is too long or too deep, or divides by 0.

@@ -109,7 +109,8 @@ def explain(
     format = chosen(format, output, EXPLAIN_FORMATS)
     ledger = read_ledger(model, inputs, None)
     sums = () if row is not None else add_up(ledger)
-    write_text(write(ledger, derive(ledger, row), sums, format), output)
+    columns = width(sys.stdout, output)
+    write_text(write(ledger, derive(ledger, row), sums, format, width=columns), output)
 
 
 @click.command()
@@ -148,7 +149,9 @@ def layer(
     format = chosen(format, output, EXPLAIN_FORMATS)
     graph = one_layer(kind, values, inputs)
     ledger = infer(graph)
-    write_text(write(ledger, derive(ledger, graph.nodes[-1].name), format=format), output)
+    derived = derive(ledger, graph.nodes[-1].name)
+    text = write(ledger, derived, format=format, width=width(sys.stdout, output))
+    write_text(text, output)
 
 
 @click.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,10 +19,48 @@ PROSE = 100
 
 
 def write(
-    ledger: Ledger, explanations: Explanations, sums: Sequence[Sum] = (), format: str = "text"
+    ledger: Ledger,
+    explanations: Explanations,
+    sums: Sequence[Sum] = (),
+    format: str = "text",
+    *,
+    width: int | None = None,
 ) -> str:
-    """The derivations of rows of `ledger`, and the totals added up, in one of `FORMATS`."""
-    return FORMATS[format](Sizes(ledger, None), explanations, sums)
+    """The derivations of rows of `ledger`, and the totals added up, in one of `FORMATS`.
+
+    Args:
+        ledger: What is explained.
+        explanations: The rows.
+        sums: The totals.
+        format: One of `FORMATS`.
+        width: Columns of the terminal, for text; None where there is no end.
+    """
+    text = FORMATS[format](Sizes(ledger, None), explanations, sums)
+    return text if width is None or format != "text" else fold(text, width)
+
+
+def fold(text: str, width: int) -> str:
+    """Lines that are too long go on in the next one, before a ``=``, else ``+``, ``·`` or blank.
+
+    >>> print(fold("  size  O = (I − K)/S + 1 = 55", 28))
+      size  O = (I − K)/S + 1
+            = 55
+    """
+    return "\n".join(_fold(line, width) for line in text.split("\n"))
+
+
+def _fold(line: str, width: int) -> str:
+    label = re.match(r" *\S+(?: row by row)? {2,}| *", line)
+    indent = label.end() if label and label.end() < width // 2 else 4
+    lines: list[str] = []
+    while len(line) > width:
+        ends = (line.rfind(mark, indent + 1, width + 1) for mark in (" = ", " + ", " · ", " "))
+        cut = next((end for end in ends if end >= width // 3), -1)
+        if cut < 0:
+            break
+        lines.append(line[:cut].rstrip())
+        line = " " * indent + line[cut + 1 :]
+    return "\n".join([*lines, line])
 
 
 def _text(sizes: Sizes, explanations: Explanations, sums: Sequence[Sum]) -> str:

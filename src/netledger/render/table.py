@@ -140,7 +140,7 @@ def _fit(columns: list[Column], width: int, rows: tuple[Row, ...]) -> list[str]:
         lambda _: _bars_off(columns, "% params"),
         *(_without(columns, key) for key in ("% MACs", "% params", "reach")),
         lambda over: _shorten(columns, "name", LEAST_NAME, over, cut_middle),
-        *(_without(columns, key) for key in ("macs", "biases", "weights", "size")),
+        *(_without(columns, key) for key in ("biases", "weights", "size", "macs")),
         lambda over: _shorten(columns, "name", 1, over, cut_middle),
     ]
     titles = [column.title for column in columns]

@@ -1,0 +1,55 @@
+"""The sizes of a row's tensors, with the batch that is counted put in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from netledger.formula import prod, substitute
+from netledger.graph import Shape
+from netledger.ledger import Ledger, Row
+
+
+class Sized:
+    """A row with its shapes in numbers (formulas, where the network has symbols of its own)."""
+
+    def __init__(self, row: Row, batch: int | None) -> None:
+        self.row = row
+        self.op = row.op
+        self.per = {"N": 1 if batch is None else batch}
+
+    def _count(self, shape: Shape) -> Shape:
+        return tuple(substitute(d, self.per) for d in shape)
+
+    @property
+    def inputs(self) -> tuple[Shape, ...]:
+        """The shape of each input."""
+        return tuple(self._count(t.shape) for t in self.row.input_types)
+
+    @property
+    def outputs(self) -> tuple[Shape, ...]:
+        """The shape of each output."""
+        return tuple(self._count(t.shape) for t in self.row.outputs)
+
+    @property
+    def taken(self) -> Any:
+        """Numbers in the first input; 0 without one."""
+        return prod(self.inputs[0]) if self.row.input_types else 0
+
+    @property
+    def made(self) -> Any:
+        """Numbers in the first output; 0 without one."""
+        return prod(self.outputs[0]) if self.row.outputs else 0
+
+    @property
+    def macs(self) -> Any:
+        """Our multiply-accumulates; 0 where they are unknown."""
+        return 0 if self.row.macs is None else self.row.macs
+
+    def has(self, role: str) -> bool:
+        """True if the row stores a parameter of that role."""
+        return any(p.role == role for p in self.row.parameters)
+
+
+def sized(ledger: Ledger) -> list[Sized]:
+    """The rows of operations, with their sizes."""
+    return [Sized(row, ledger.batch) for row in ledger.ops if row.op is not None]

@@ -54,7 +54,7 @@ MISUSES: list[tuple[Callable[..., Any], str, str]] = [
         (
             lambda given=given: netledger.ledger(given),
             f"a {name} is no network",
-            "pass a name of the zoo, a path, or a Graph",
+            "pass a name of the zoo, a path, a Graph, or a model of PyTorch, Keras or JAX",
         )
         for given, name in ((None, "NoneType"), (5, "int"), (Conv, "Conv"))
     ),

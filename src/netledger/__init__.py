@@ -10,7 +10,6 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from os import PathLike
 from typing import Any
 
 from netledger.check import check
@@ -26,13 +25,12 @@ __version__ = "0.1.0"
 __all__ = ["Graph", "Ledger", "NetledgerError", "__version__", "check", "diff", "ledger", "read"]
 
 
-def ledger(
-    source: str | PathLike[str] | Graph, inputs: Any = None, *, batch: int | None = None
-) -> Ledger:
+def ledger(source: Any, inputs: Any = None, *, batch: int | None = None) -> Ledger:
     """The ledger of a network.
 
     Args:
-        source: A zoo name, a path, or a graph.
+        source: A zoo name, a path, a graph, a live model (PyTorch, Keras, JAX), or a text that
+            names one, such as ``torchvision.models:resnet50``; see `read`.
         inputs: Other inputs than the source's own; see `read`.
         batch: Counts are for this batch; by default per sample.
 

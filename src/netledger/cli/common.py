@@ -12,7 +12,6 @@ import click
 from netledger.errors import NetledgerError, UsageError
 
 if TYPE_CHECKING:
-    from netledger.graph import Graph
     from netledger.ledger import Ledger
 
 ANSWER_IS_NO, BAD_INPUT = 1, 2
@@ -81,7 +80,8 @@ input_option = click.option(
     multiple=True,
     metavar="SHAPE",
     help="Shape of the input without the batch: 224x224x3, HxWx3 (symbols), 4hx4wx3, int64[128]; "
-    "NAME=SHAPE for one of several inputs. May be repeated.",
+    "NAME=SHAPE for one of several inputs. May be repeated. As JSON, all arguments of a live model "
+    'with the batch: \'{"tokens": "int64[1,128]"}\'.',
 )
 output_option = click.option(
     "--output", "-o", metavar="FILE", help="Write to FILE instead of the terminal."
@@ -131,22 +131,9 @@ def read_ledger(model: str, inputs: tuple[str, ...], batch: int | None) -> Ledge
     """The ledger of what the user named."""
     from netledger.infer import infer
     from netledger.readers import read
+    from netledger.readers.inputs import from_command_line
 
-    graph = read(model)
-    return infer(with_inputs(graph, inputs), batch=batch)
-
-
-def with_inputs(graph: Graph, inputs: tuple[str, ...]) -> Graph:
-    """The graph on the inputs that ``--input`` gives."""
-    if not inputs:
-        return graph
-    from netledger.readers.inputs import parse_inputs
-
-    named = dict(text.split("=", 1) for text in inputs if "=" in text)
-    if named and len(named) < len(inputs):
-        raise UsageError("some inputs are named and some are not", hint="write NAME=SHAPE for all")
-    given: Any = named or (inputs[0] if len(inputs) == 1 else list(inputs))
-    return graph.with_inputs(parse_inputs(given, graph))
+    return infer(read(model, from_command_line(inputs)), batch=batch)
 
 
 def table(ledger: Ledger, stream: Any, output: str | None = None, **view: Any) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from netledger.errors import FieldError, UsageError
 from netledger.formula import Dim, Formula, symbols
@@ -30,10 +31,18 @@ def parse_inputs(given: Any, graph: Graph) -> dict[str, TensorType]:
         UsageError: If that is no shape, or does not match the network's inputs.
     """
     names = list(graph.inputs)
+    if isinstance(given, Whole):
+        whole = given.given
+        named = isinstance(whole, Mapping)
+        given = (
+            {name: _without_batch(shape) for name, shape in whole.items()}
+            if named
+            else [_without_batch(shape) for shape in ([whole] if _is_shape(whole) else whole)]
+        )
     if isinstance(given, Mapping):
         return {name: parse_type(shape, graph.inputs.get(name)) for name, shape in given.items()}
     sizes = int | float | Formula
-    many = isinstance(given, list | tuple) and not all(isinstance(d, sizes) for d in given)
+    many = type(given) in (list, tuple) and not all(isinstance(d, sizes) for d in given)
     shapes = list(given) if many else [given]
     if len(shapes) != len(names):
         raise UsageError(
@@ -144,3 +153,129 @@ def _dim(part: Any, whole: str) -> Dim:
             raise UsageError(f"{whole!r}: a size must be at most {LARGEST:,}; got {part:,}")
         return part
     raise UsageError(f"{whole!r} is not a shape: {part!r} is no size", hint=EXAMPLES)
+
+
+class Arguments(NamedTuple):
+    """What a live model is called with.
+
+    Attributes:
+        args: By position.
+        kwargs: By name.
+
+    The leaves are `TensorType`s, whose first axis is `BATCH` where the user left it out; and
+    whatever else the user gave: tensors, arrays, numbers, None.
+    """
+
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = {}
+
+
+class Whole(NamedTuple):
+    """Call arguments whose shapes are whole, batch included: what JSON on the command line gives.
+
+    Attributes:
+        given: A list, a mapping, or a nest of them.
+    """
+
+    given: Any
+
+
+class ByName(dict[str, Any]):
+    """Shapes by the names of inputs, without the batch: what NAME=SHAPE gives."""
+
+
+def from_command_line(texts: tuple[str, ...]) -> Any:
+    """What ``--input`` gives: a shape, shapes by name, or whole call arguments as JSON.
+
+    Raises:
+        UsageError: If it is none of these.
+    """
+    if not texts:
+        return None
+    if texts[0].lstrip()[:1] in ("{", "["):
+        if len(texts) > 1:
+            raise UsageError("one --input as JSON gives all arguments", hint="give it alone")
+        try:
+            return Whole(json.loads(texts[0]))
+        except (ValueError, RecursionError) as error:
+            hint = """write for instance '{"tokens": "int64[1,128]", "mask": "1x128"}'"""
+            raise UsageError(f"--input is no JSON: {error}", hint=hint) from None
+    named = ByName(text.split("=", 1) for text in texts if "=" in text)
+    if named and len(named) < len(texts):
+        raise UsageError("some inputs are named and some are not", hint="write NAME=SHAPE for all")
+    return named or (texts[0] if len(texts) == 1 else list(texts))
+
+
+def call_arguments(given: Any) -> Arguments:
+    """What a live model is called with, from what the user gave.
+
+    A shape by itself, a flat list of shapes, and NAME=SHAPE are without the batch, as for files.
+    In a mapping, or anything nested, shapes are whole: ``{"tokens": "int64[1,128]"}``; ``N`` for
+    the batch is allowed there. Tensors, arrays, numbers and None stay what they are.
+
+    >>> str(call_arguments("3x224x224").args[0])
+    'float32[N, 3, 224, 224]'
+
+    Raises:
+        UsageError: If that is no shape.
+    """
+    if isinstance(given, Arguments):
+        return given
+    if isinstance(given, ByName):
+        return Arguments((), {name: parse_type(text) for name, text in given.items()})
+    if isinstance(given, Whole):
+        given = given.given if isinstance(given.given, Mapping | list) else [given.given]
+        given = given if not _is_shape(given) else [given]
+        whole = True
+    else:
+        whole = isinstance(given, Mapping)
+    if isinstance(given, Mapping):
+        return Arguments((), {str(name): _leaf(value) for name, value in given.items()})
+    if _is_shape(given) or not isinstance(given, list | tuple):
+        return Arguments((_plain_leaf(given),))
+    if not whole and all(isinstance(g, str | TensorType) or _is_shape(g) for g in given):
+        return Arguments(tuple(map(_plain_leaf, given)))
+    return Arguments(tuple(map(_leaf, given)))
+
+
+def _is_shape(given: Any) -> bool:
+    sizes = isinstance(given, list | tuple) and not isinstance(given, TensorType) and len(given) > 0
+    return sizes and all(isinstance(d, int | Formula) and not isinstance(d, bool) for d in given)
+
+
+def _plain_leaf(given: Any) -> Any:
+    """A shape without the batch; whatever else it is stays as it is."""
+    shape = isinstance(given, str) or _is_shape(given)
+    return parse_type(given) if shape else given
+
+
+def _leaf(given: Any) -> Any:
+    """A nest of whole shapes and other things."""
+    if isinstance(given, TensorType):
+        return given
+    if isinstance(given, str):
+        return _whole(given)
+    if _is_shape(given):
+        return TensorType(tuple(given))
+    if isinstance(given, Mapping):
+        return {name: _leaf(value) for name, value in given.items()}
+    if isinstance(given, list | tuple):
+        made = [_leaf(value) for value in given]
+        return tuple(made) if isinstance(given, tuple) else made
+    return given
+
+
+def _whole(text: str) -> TensorType:
+    """A whole tensor type: ``int64[1,128]``, ``1x128``, ``float32[N, 3, 224, 224]``."""
+    bracketed = re.fullmatch(r"\s*(\w+)\[(.*)\]\s*", text)
+    dtype, sizes = bracketed.groups() if bracketed else ("float32", text)
+    parts = [part.strip() for part in re.split(r"[x×,]", sizes)] if sizes.strip() else []
+    return TensorType(tuple(BATCH if p == "N" else _dim(p, text) for p in parts), dtype)
+
+
+def _without_batch(given: Any) -> Any:
+    """A whole shape for a network whose batch is its own."""
+    t = _leaf(given)
+    if not isinstance(t, TensorType) or not t.shape:
+        raise UsageError(f"{given!r} is not a shape", hint=EXAMPLES)
+    return TensorType((BATCH, *t.shape[1:]), t.dtype)

@@ -84,6 +84,20 @@ class Recorded:
     macs: int | None = None
 
 
+class ModuleCall(NamedTuple):
+    """A call of a module, where the source is made of modules that call one another.
+
+    Attributes:
+        path: The module's path, ``layer1.0.conv1``; empty for the network itself.
+        kind: Its class, with the package it comes from: ``torch.nn.modules.conv.Conv2d``.
+        parent: The call that made it, by its place in `Graph.calls`; -1 for the outermost.
+    """
+
+    path: str
+    kind: str
+    parent: int = -1
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """One use of an operation.
@@ -98,6 +112,8 @@ class Node:
         trainable: False if its parameters are frozen.
         recorded: What the source says its outputs and parameters are, if it says so.
         dtype: The dtype of its parameters, where that is not the one that it computes in.
+        call: The innermost call of a module that made it, by its place in `Graph.calls`.
+        target: What the source calls the function: ``aten.baddbmm``; empty where it says nothing.
     """
 
     name: str
@@ -109,6 +125,8 @@ class Node:
     trainable: bool = True
     recorded: Recorded | None = None
     dtype: str = ""
+    call: int = field(default=-1, compare=False)
+    target: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         if not self.outputs and not self.op.silent:
@@ -129,6 +147,8 @@ class Graph:
         title: One line about it, for people.
         source: Where it came from: ``zoo``, or a path.
         reader: What read it: ``zoo``, ``spec`` …
+        calls: The calls of modules, in order, where the source has modules.
+        modules: The class of every module by its path, those that are never called too.
     """
 
     name: str
@@ -139,6 +159,8 @@ class Graph:
     title: str = ""
     source: str = ""
     reader: str = ""
+    calls: tuple[ModuleCall, ...] = field(default=(), repr=False, compare=False)
+    modules: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     _by_name: dict[str, Node] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -176,4 +176,6 @@ def translate(op: Op, rank: int, last: bool | None, to_last: bool | None) -> Op:
         for name in AXIS_FIELDS:
             if name in op.rules:
                 changes[name] = _axes(getattr(op, name), rank, last, to_last)
+        if isinstance(op, Permute) and rank == len(each_axis(op.order, 1)):
+            changes["order"] = tuple(_axes(at, rank, last, to_last) for at in op.order)
     return replace(op, **changes) if changes else op

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from netledger.aten import layers, moves
 from netledger.aten.call import Call, Layer, Value, layer
+from netledger.aten.modules import Calls, Frame
 from netledger.errors import NetledgerError
 from netledger.ops import (
     GLU,
@@ -30,7 +31,7 @@ from netledger.ops import (
     Where,
 )
 
-__all__ = ["Call", "Layer", "Value", "translate"]
+__all__ = ["Call", "Calls", "Frame", "Layer", "Value", "translate"]
 
 Rule = Callable[[Call], Layer]
 

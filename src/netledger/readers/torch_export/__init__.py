@@ -49,6 +49,7 @@ def read(source: Source) -> Graph:
         title=_title(root),
         source=source.name,
         reader="torch_export",
+        calls=tuple(builder.calls.found),
     )
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from netledger.aten import Call, Layer, Value, translate
+from netledger.aten import Call, Calls, Layer, Value, translate
 from netledger.errors import NetledgerError, SpecError, quoted
 from netledger.graph import BUFFER, WEIGHT, Node, Parameter, Recorded, Shape, TensorType
 from netledger.ops import Cast, Constant, Expand, Identity, Op, Opaque, Permute, Reshape, Tensor
@@ -26,12 +26,14 @@ class Builder:
     Attributes:
         nodes: The nodes.
         uses: For each stored tensor the node and parameter that it is, at each use.
+        calls: The calls of modules.
     """
 
     def __init__(self, program: Program) -> None:
         self.program = program
         self.nodes: list[Node] = []
         self.uses: dict[str, list[tuple[str, str]]] = {}
+        self.calls = Calls()
         self._taken = set(program.inputs)
         self._values = {name: Value(name, t) for name, t in program.inputs.items()}
         for name, stored in program.stored.items():
@@ -40,7 +42,7 @@ class Builder:
         """For each stored tensor the value that it is where it is used by itself."""
         self._extra: dict[str, str] = {}
         """Outputs that the operation here does not make, and the value that it does make."""
-        stacks = (call.stack[-1][0] for call in program.calls if call.stack and call.name)
+        stacks = (call.stack[-1].path for call in program.calls if call.stack and call.name)
         self._calls_in = Counter(stacks)
 
     def add(self, call: Invocation) -> None:
@@ -180,10 +182,24 @@ class Builder:
         count = min(len(names), len(made))
         values = (title,) if count == 1 else tuple(f"{title}.{i}" for i in range(count))
         recorded, trainable = self._recorded(title, op, layer, stated[:count])
-        path = call.stack[-1][0] if call.stack else ""
+        path = call.stack[-1].path if call.stack else ""
         below = bool(path) and title.startswith(f"{path}.")
         scope = path if below else title.rpartition(".")[0]
-        self.nodes.append(Node(title, op, inputs, values, scope, "", trainable, recorded))
+        within, target = self.calls.within(call.stack), f"aten.{_base(call.target)}"
+        self.nodes.append(
+            Node(
+                title,
+                op,
+                inputs,
+                values,
+                scope,
+                "",
+                trainable,
+                recorded,
+                call=within,
+                target=target,
+            )
+        )
         for i, name in enumerate(names):
             if i < count:
                 known = stated[i] or TensorType(made[i], dtype)
@@ -253,7 +269,7 @@ class Builder:
             module, _, leaf = self.program.stored[layer.weights[0].stored].name.rpartition(".")
             own = leaf.removesuffix("_weight") if leaf.endswith("_weight") else ""
             return self._unique(".".join(filter(None, (module, own))) or leaf)
-        path = call.stack[-1][0] if call.stack else ""
+        path = call.stack[-1].path if call.stack else ""
         alone = path and self._calls_in[path] == 1 and name == call.name
         return self._unique(path if alone else f"{path}.{name}" if path else name)
 

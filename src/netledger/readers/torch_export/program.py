@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from netledger.aten import Frame
 from netledger.errors import SpecError, quoted
 from netledger.formula import Dim, Formula
 from netledger.graph import BATCH, BIAS, BUFFER, WEIGHT, Shape, TensorType
@@ -57,8 +58,8 @@ class Invocation(NamedTuple):
     target: str
     args: dict[str, Any]
     outputs: tuple[str | None, ...]
-    stack: tuple[tuple[str, str], ...]
-    """The modules around it, outermost first: path and class."""
+    stack: tuple[Frame, ...]
+    """The modules around it, outermost first."""
 
 
 def need(value: Any, kind: type, what: str) -> Any:
@@ -229,12 +230,13 @@ def _outputs(output: dict[str, Any]) -> list[str | None]:
     return [None]
 
 
-def _stack(text: Any) -> tuple[tuple[str, str], ...]:
+def _stack(text: Any) -> tuple[Frame, ...]:
     """``L__self__,,Net;L__self__conv,conv,torch.nn.modules.conv.Conv2d``."""
     if not isinstance(text, str) or len(text) > 20_000:
         return ()
     entries = [entry.split(",") for entry in text.split(";")]
-    return tuple((e[1], e[2]) for e in entries if len(e) == 3 and not e[1].startswith("_empty"))
+    known = [Frame(e[1], e[2], e[0]) for e in entries if len(e) == 3]
+    return tuple(frame for frame in known if not frame.path.startswith("_empty"))
 
 
 def bounded(value: Any) -> bool:

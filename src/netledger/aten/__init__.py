@@ -1,206 +1,22 @@
-"""ATen, the operators of PyTorch: a table from each operator to our operation.
+"""ATen, the operators of PyTorch: what each of their calls becomes here.
 
 Readers of exported programs and of live modules share it: whoever knows an operator's name, its
-arguments by the names of its schema, and the shapes of its tensors, gets a `Layer`.
+arguments by the names of its schema, and the shapes of its tensors, gets the nodes of a graph.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable
-
-from netledger.aten import layers, moves
-from netledger.aten.call import Call, Layer, Value, layer
+from netledger.aten.build import Builder, Invocation, Stored
+from netledger.aten.call import Call, Layer, Value
 from netledger.aten.modules import Calls, Frame
-from netledger.errors import NetledgerError
-from netledger.ops import (
-    GLU,
-    Activation,
-    Add,
-    Cast,
-    Compare,
-    Divide,
-    Dropout,
-    Identity,
-    Maximum,
-    Minimum,
-    Multiply,
-    Op,
-    Power,
-    Softmax,
-    Subtract,
-    Where,
-)
+from netledger.aten.table import translate
 
-__all__ = ["Call", "Calls", "Frame", "Layer", "Value", "translate"]
-
-Rule = Callable[[Call], Layer]
-
-
-def translate(call: Call) -> Layer | None:
-    """What a call becomes; None if no rule describes it, or not in this form."""
-    rule = _TABLE.get(call.target) or _TABLE.get(call.target.removesuffix("_"))
-    if rule is None:
-        return None
-    try:
-        return rule(call)
-    except NetledgerError:  # arguments that the rule does not know
-        return None
-
-
-def _plain(op: Op) -> Rule:
-    return lambda call: layer(op, call.value("self", "input"))
-
-
-def _together(op: Op) -> Rule:
-    """Number by number; a factor that is no tensor is a setting."""
-    return lambda call: layer(op, *call.values())
-
-
-def _function(name: str) -> Rule:
-    return _plain(Activation(name))
-
-
-def _softmax(call: Call) -> Layer:
-    op = Softmax(call.integer("dim"), log="log" in call.target)
-    return layer(op, call.value("self", "input"))
-
-
-def _dropout(call: Call) -> Layer:
-    return layer(Dropout(call.number("p", 0.5)), call.value("input", "self"))
-
-
-def _cast(call: Call) -> Layer:
-    known = call.results[0]
-    x = call.value("self")
-    if known is None or known.dtype == x.type.dtype:
-        return layer(Identity(), x)
-    return layer(Cast(known.dtype), x)
-
-
-def _clip(call: Call) -> Layer:
-    low, high = (
-        call.args.get(low, call.args.get(low_, None))
-        for low, low_ in (("min_val", "min"), ("max_val", "max"))
-    )
-    name = "relu6" if (low, high) == (0, 6) else "clip"
-    return layer(Activation(name), call.value("self"))
-
-
-def _where(call: Call) -> Layer:
-    condition = call.value("condition")
-    chosen = [v for v in (call.optional("self"), call.optional("other")) if v is not None]
-    if not chosen:
-        return moves.known(call)
-    return layer(Where(), condition, chosen[0], chosen[-1])
-
-
-def _glu(call: Call) -> Layer:
-    return layer(GLU(call.integer("dim", -1)), call.value("self"))
-
-
-_ACTIVATIONS = {
-    **{name: name for name in ("relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu")},
-    **{name: name for name in ("silu", "mish", "sigmoid", "tanh", "softplus", "exp", "log")},
-    **{name: name for name in ("sqrt", "abs", "erf")},
-    "hardswish": "hard_swish",
-    "hardsigmoid": "hard_sigmoid",
-    "neg": "negate",
-}
-_POINTWISE: dict[str, Op] = {
-    **dict.fromkeys(("add", "__iadd__", "logaddexp"), Add()),
-    **dict.fromkeys(("sub", "rsub", "subtract"), Subtract()),
-    **dict.fromkeys(("mul", "multiply", "logical_and", "bitwise_and", "__and__"), Multiply()),
-    **dict.fromkeys(("div", "floor_divide", "remainder", "reciprocal"), Divide()),
-    **dict.fromkeys(("pow", "rsqrt", "square"), Power()),
-    **dict.fromkeys(("maximum", "logical_or", "bitwise_or"), Maximum()),
-    "minimum": Minimum(),
-    **dict.fromkeys(("eq", "ne", "lt", "le", "gt", "ge", "logical_not", "bitwise_not"), Compare()),
-    **dict.fromkeys(("isnan", "isinf"), Compare()),
-}
-_SAME = (
-    *("contiguous", "clone", "alias", "detach", "lift_fresh_copy", "lift_fresh", "positive"),
-    "nan_to_num",
-)
-_MADE = (
-    *("zeros", "ones", "full", "empty", "arange", "linspace", "scalar_tensor", "eye", "rand"),
-    *("randn", "new_zeros", "new_ones", "new_full", "new_empty", "tensor", "hann_window"),
-    *("zeros_like", "ones_like", "full_like", "empty_like", "rand_like", "randn_like"),
-    *("fill", "zero"),
-)
-_KNOWN = (
-    *("flip", "roll", "cumsum", "cumprod", "triu", "tril", "logsigmoid", "log_sigmoid"),
-    *("sin", "cos", "tan", "floor", "ceil", "round", "sign", "log1p", "expm1", "log2", "atan2"),
-    *("index", "gather", "scatter", "scatter_add", "index_put", "masked_fill", "topk", "sort"),
-    *("argmax", "argmin", "var", "std", "var_mean", "std_mean", "any", "all", "repeat", "tile"),
-    *("repeat_interleave", "select_scatter", "slice_scatter", "copy", "as_strided", "unfold"),
-    *("im2col", "col2im", "grid_sampler", "meshgrid", "diagonal", "logsumexp", "movedim"),
-    *("addcmul", "addcdiv", "lerp", "masked_select", "nonzero", "one_hot", "bucketize", "cdist"),
-    *("affine_grid_generator", "channel_shuffle", "pixel_unshuffle", "isin"),
-    *("norm", "linalg_vector_norm", "frobenius_norm", "max", "min", "outer"),
-)
-
-_TABLE: dict[str, Rule] = {
-    **{f"conv{n}d": layers.convolution for n in (1, 2, 3)},
-    **{f"conv_transpose{n}d": layers.convolution for n in (1, 2, 3)},
-    **dict.fromkeys(("convolution", "_convolution"), layers.convolution),
-    "linear": layers.linear,
-    "addmm": layers.addmm,
-    **dict.fromkeys(("mm", "bmm", "matmul", "baddbmm"), layers.matmul),
-    "einsum": layers.einsum,
-    "embedding": layers.embedding,
-    **dict.fromkeys(("batch_norm", "native_batch_norm", "cudnn_batch_norm"), layers.batch_norm),
-    "_native_batch_norm_legit": layers.batch_norm,
-    "_native_batch_norm_legit_no_training": layers.batch_norm,
-    "_batch_norm_no_update": layers.batch_norm,
-    "instance_norm": layers.instance_norm,
-    **dict.fromkeys(("group_norm", "native_group_norm"), layers.group_norm),
-    **dict.fromkeys(("layer_norm", "native_layer_norm"), layers.layer_norm),
-    **dict.fromkeys(("rms_norm", "_fused_rms_norm"), layers.layer_norm),
-    **dict.fromkeys(("prelu", "_prelu_kernel"), layers.prelu),
-    **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), layers.recurrent),
-    "scaled_dot_product_attention": layers.attention,
-    **{f"{kind}_pool{n}d": moves.pool for kind in ("max", "avg") for n in (1, 2, 3)},
-    **{f"max_pool{n}d_with_indices": moves.pool for n in (2, 3)},
-    **{
-        f"{lead}adaptive_{kind}_pool{n}d": moves.adaptive_pool
-        for lead in ("", "_")
-        for kind in ("max", "avg")
-        for n in (1, 2, 3)
-    },
-    **dict.fromkeys(("view", "reshape", "_unsafe_view", "_reshape_alias"), moves.reshape),
-    "flatten": moves.flatten,
-    "unflatten": moves.unflatten,
-    "unsqueeze": moves.unsqueeze,
-    "squeeze": moves.squeeze,
-    "permute": moves.permute,
-    **dict.fromkeys(("transpose", "t", "swapaxes", "mT", "numpy_T"), moves.transpose),
-    "expand": moves.expand,
-    "expand_as": moves.expand_as,
-    **dict.fromkeys(("cat", "concat", "concatenate"), moves.concat),
-    "stack": moves.stack,
-    **dict.fromkeys(("split", "split_with_sizes", "chunk"), moves.split),
-    "unbind": moves.unbind,
-    "select": moves.select,
-    "index_select": moves.index_select,
-    **dict.fromkeys(("slice", "narrow"), moves.slice_),
-    **dict.fromkeys(("pad", "constant_pad_nd"), moves.pad),
-    **{f"upsample_nearest{n}d": moves.resize for n in (1, 2, 3)},
-    **{f"upsample_{mode}2d": moves.resize for mode in ("bilinear", "bicubic")},
-    "upsample_linear1d": moves.resize,
-    "upsample_trilinear3d": moves.resize,
-    "pixel_shuffle": moves.pixel_shuffle,
-    **{name: moves.reduce(name) for name in ("mean", "sum", "prod")},
-    "amax": moves.reduce("max"),
-    "amin": moves.reduce("min"),
-    **dict.fromkeys(_MADE, moves.made),
-    **dict.fromkeys(_KNOWN, moves.known),
-    **{name: _function(function) for name, function in _ACTIVATIONS.items()},
-    **{name: _together(op) for name, op in _POINTWISE.items()},
-    **{name: _plain(Identity()) for name in _SAME},
-    **dict.fromkeys(("softmax", "_softmax", "log_softmax", "_log_softmax"), _softmax),
-    **dict.fromkeys(("dropout", "feature_dropout", "alpha_dropout", "native_dropout"), _dropout),
-    **dict.fromkeys(("to", "_to_copy", "type_as", "_to_dtype"), _cast),
-    **dict.fromkeys(("hardtanh", "clamp", "clamp_min", "clamp_max", "clip"), _clip),
-    "where": _where,
-    "glu": _glu,
-}
+__all__ = [
+    "Builder",
+    "Call",
+    "Calls",
+    "Frame",
+    "Invocation",
+    "Layer",
+    "Stored",
+    "Value",
+    "translate",
+]

@@ -98,19 +98,25 @@ def _times_transposed(x: Value, weight: Value) -> Layer:
 
 
 def addmm(call: Call) -> Layer:
-    """addmm: a fully connected layer if the matrix is a stored one, transposed."""
+    """addmm: a fully connected layer if the matrix is a stored one, whichever way it is kept."""
     bias, x, weight = call.value("self"), call.value("mat1"), call.value("mat2")
-    if weight.stored and weight.flipped and bias.stored and len(bias.shape) == 1:
-        return Layer((Linear(_size(weight.shape[1])),), (x,), _kept(weight, bias))
+    if weight.stored and bias.stored and len(bias.shape) == 1:
+        return Layer((Linear(_size(weight.shape[1])),), (x,), (_in_our_order(weight), bias))
     return layer(MatMul(), x, weight)
+
+
+def _in_our_order(matrix: Value) -> Value:
+    """A stored matrix that a product takes as inputs × outputs, as (outputs, inputs)."""
+    return matrix._replace(type=matrix.type._replace(shape=matrix.shape[::-1]))
 
 
 def matmul(call: Call) -> Layer:
     """mm, bmm, matmul, baddbmm."""
     x = call.value("batch1", "self")  # baddbmm has a self besides, which is added
     weight = call.value("batch2", "mat2", "other")
-    if weight.stored and weight.flipped and len(x.shape) >= 2:
-        return Layer((Linear(_size(weight.shape[1]), bias=False),), (x,), _kept(weight))
+    if weight.stored and not x.stored and len(x.shape) >= 2 == len(weight.shape):
+        op = Linear(_size(weight.shape[1]), bias=False)
+        return Layer((op,), (x,), (_in_our_order(weight),))
     ranks = len(x.shape), len(weight.shape)
     if min(ranks) < 2:  # a vector
         a, b = ("z", "z") if ranks == (1, 1) else ("z", "yz") if ranks[0] == 1 else ("yz", "z")

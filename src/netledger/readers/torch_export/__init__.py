@@ -7,7 +7,7 @@ from typing import Any
 from netledger.errors import SpecError
 from netledger.graph import Graph
 from netledger.readers.common import Source
-from netledger.readers.torch_export.build import Builder
+from netledger.readers.torch_export.build import Translation
 from netledger.readers.torch_export.program import Program
 from netledger.untrusted import Archive, is_zip, open_zip, read_json
 
@@ -34,22 +34,19 @@ def read(source: Source) -> Graph:
     places = _places(archive, source.name)
     try:
         program = Program(root)
-        builder = Builder(program)
-        for call in program.calls:
-            builder.add(call)
-        outputs = builder.finish(program.outputs, places)
+        made = Translation(program, places)
     except SpecError as error:
         raise error.at(where=where) from None
     return Graph(
         source.path.stem,
         program.inputs,
-        tuple(builder.nodes),
-        outputs,
-        _ties(builder, program, places),
+        tuple(made.nodes),
+        made.outputs,
+        made.ties,
         title=_title(root),
         source=source.name,
         reader="torch_export",
-        calls=tuple(builder.calls.found),
+        calls=tuple(made.calls.found),
     )
 
 
@@ -79,22 +76,6 @@ def _places(archive: Archive, where: str) -> dict[str, str]:
             view = [meta.get(key) for key in ("sizes", "strides", "storage_offset")]
             places[name] = f"{entry['path_name']} {view}"
     return places
-
-
-def _ties(
-    builder: Builder, program: Program, places: dict[str, str]
-) -> tuple[tuple[tuple[str, str], ...], ...]:
-    groups: dict[tuple[str, ...], list[tuple[str, str]]] = {}
-    for name, uses in builder.uses.items():
-        stored = program.stored[name]
-        place = places.get(stored.name)
-        groups.setdefault((name,) if place is None else ("", place), []).extend(uses)
-    order = {node.name: i for i, node in enumerate(builder.nodes)}
-    return tuple(
-        tuple(sorted(dict.fromkeys(group), key=lambda use: order.get(use[0], 0)))
-        for group in groups.values()
-        if len(group) > 1
-    )
 
 
 def _title(root: Any) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from netledger.aten import Frame
+from netledger.aten import Frame, Stored
 from netledger.errors import SpecError, quoted
 from netledger.formula import Dim, Formula
 from netledger.graph import BATCH, BIAS, BUFFER, WEIGHT, Shape, TensorType
@@ -40,15 +40,6 @@ DTYPES = {
 
 MOST_NODES = 200_000
 MOST_AXES = 16
-
-
-class Stored(NamedTuple):
-    """A parameter, buffer or constant: its name in the model, role and type."""
-
-    name: str
-    role: str
-    type: TensorType
-    trainable: bool
 
 
 class Invocation(NamedTuple):

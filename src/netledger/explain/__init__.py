@@ -13,7 +13,7 @@ from typing import Any
 from netledger.explain.meanings import explain_symbols
 from netledger.explain.naming import letters, name_axes, named_op, numbered
 from netledger.formula import Formula, formula, prod, substitute, symbol, unrounded
-from netledger.formula.printing import latex_symbol
+from netledger.formula.printing import LATEX, MATHML, TEXT, Style
 from netledger.formula.simplify import simplify
 from netledger.graph import BIAS, BUFFER, WEIGHT, Parameter, Shape
 from netledger.ledger import Ledger, Row, Stored
@@ -45,13 +45,10 @@ class Derivation:
         """The result: an int, or a formula in the symbols that have no value."""
         return simplify(self.formula)
 
-    def steps(self, *, latex: bool = False) -> list[str]:
+    def steps(self, style: Style = TEXT) -> list[str]:
         """Symbol, rule, rule with numbers, result; what would repeat is left out."""
         f, value = self.formula, formula(self.value)
-        if latex:
-            steps = [latex_symbol(self.symbol), f.latex(), f.latex(numbers=True), value.latex()]
-        else:
-            steps = [self.symbol, f.text(), f.text(numbers=True), value.text()]
+        steps = [style.symbol(self.symbol), style.show(f), style.show(f, True), style.show(value)]
         return [step for i, step in enumerate(steps) if i == 0 or step != steps[i - 1]]
 
     def text(self) -> str:
@@ -60,7 +57,11 @@ class Derivation:
 
     def latex(self) -> str:
         """The same as LaTeX mathematics."""
-        return " = ".join(self.steps(latex=True))
+        return " = ".join(self.steps(LATEX))
+
+    def mathml(self) -> str:
+        """The same as MathML: the content of a ``<math>`` element."""
+        return "<mo>=</mo>".join(f"<mrow>{step}</mrow>" for step in self.steps(MATHML))
 
 
 @dataclass(frozen=True)

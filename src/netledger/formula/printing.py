@@ -1,4 +1,4 @@
-"""How a formula prints: as text, as LaTeX, as Python. A style is a small table of pieces."""
+"""How a formula prints: as text, LaTeX, MathML, Python. A style is a small table of pieces."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class Style:
     tight_times: str
     group: str = "({})"
     modulo: str = "mod"
+    plus: str = "+"
 
     def show(self, f: Formula, numbers: bool = False) -> str:
         """`f` as written; with `numbers`, every symbol that has a value shows it."""
@@ -82,7 +83,7 @@ class Style:
             if not text:
                 text = piece if sign > 0 else self.minus + piece
             else:
-                text += f" {'+' if sign > 0 else self.minus} {piece}"
+                text += f" {self.plus if sign > 0 else self.minus} {piece}"
         return text
 
     def _product(self, f: Formula, numbers: bool, tight: bool) -> str:
@@ -140,6 +141,35 @@ class _Latex(Style):
         return a[0], b[0]  # the fraction's line does the bracketing
 
 
+class _MathML(Style):
+    def number(self, value: int) -> str:
+        digits = f"<mn>{abs(value):,}</mn>"
+        return self.minus + digits if value < 0 else digits
+
+    def symbol(self, name: str) -> str:
+        base, index = _split_symbol(name)
+        letter = f"<mi>{_xml(base)}</mi>"
+        return f"<msub>{letter}<mi>{_xml(index)}</mi></msub>" if index else letter
+
+    def power(self, base: str, exponent: int) -> str:
+        return f"<msup><mrow>{base}</mrow><mn>{exponent}</mn></msup>"
+
+    def quotient(self, a: str, b: str) -> tuple[str, int]:
+        return f"<mfrac><mrow>{a}</mrow><mrow>{b}</mrow></mfrac>", POWER
+
+    def rounded(self, a: str, b: str, up: bool) -> tuple[str, int]:
+        left, right = ("⌈", "⌉") if up else ("⌊", "⌋")
+        fraction = self.quotient(a, b)[0]
+        return f"<mrow><mo>{left}</mo>{fraction}<mo>{right}</mo></mrow>", ATOM
+
+    def call(self, name: str, a: str, b: str) -> str:
+        within = f"<mo>(</mo>{a}<mo>,</mo>{b}<mo>)</mo>"
+        return f"<mrow><mi>{name}</mi>{within}</mrow>"
+
+    def _over(self, a: tuple[str, int], b: tuple[str, int]) -> tuple[str, str]:
+        return a[0], b[0]
+
+
 class _Python(Style):
     def number(self, value: int) -> str:
         return str(value)
@@ -165,17 +195,35 @@ LATEX = _Latex(
     group=r"\left({}\right)",
     modulo=r"\bmod",
 )
+MATHML = _MathML(
+    minus="<mo>−</mo>",
+    times="<mo>×</mo>",
+    tight_times="<mo>×</mo>",
+    group="<mrow><mo>(</mo>{}<mo>)</mo></mrow>",
+    modulo="<mo>mod</mo>",
+    plus="<mo>+</mo>",
+)
 PYTHON = _Python(minus="-", times="*", tight_times="*", modulo="%")
 
 
 def latex_symbol(name: str) -> str:
     r"""A symbol's name as LaTeX: ``P_s`` → ``P_{s}``, ``F₋₁`` → ``F_{-1}``, a word → ``\text``."""
-    letters = name.rstrip("₀₁₂₃₄₅₆₇₈₉₋₊")
-    base, _, index = letters.partition("_")
-    index += name[len(letters) :].translate(_SUBSCRIPT)
+    base, index = _split_symbol(name)
     if len(base) > 1:
         base = rf"\text{{{base}}}"
     return f"{base}_{{{index}}}" if index else base
+
+
+def _split_symbol(name: str) -> tuple[str, str]:
+    """A symbol's letters and its index: ``P_s`` → ``P``, ``s``; ``F₋₁`` → ``F``, ``-1``."""
+    letters = name.rstrip("₀₁₂₃₄₅₆₇₈₉₋₊")
+    base, _, index = letters.partition("_")
+    return base, index + name[len(letters) :].translate(_SUBSCRIPT)
+
+
+def _xml(text: str) -> str:
+    """Text in XML: the name of a symbol may come out of a file."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def is_exact(f: Formula) -> bool:

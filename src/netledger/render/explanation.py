@@ -9,6 +9,7 @@ from typing import Any
 
 from netledger.explain import Derivation, Explanation, Sum
 from netledger.formula import Formula, formula
+from netledger.formula.printing import LATEX
 from netledger.ledger import Ledger, plain
 from netledger.render.common import Sizes, inert, latex_text, markdown_text
 
@@ -155,7 +156,7 @@ def _latex(sizes: Sizes, explanations: Explanations, sums: Sequence[Sum]) -> str
 
 
 def _latex_row(d: Derivation) -> str:
-    symbol, *rest = d.steps(latex=True)
+    symbol, *rest = d.steps(LATEX)
     note = rf" \quad \text{{({latex_text(d.note)})}}" if d.note else ""
     return rf"  {symbol} &= {' = '.join(rest)}{note}"
 

@@ -149,6 +149,8 @@ class Graph:
         reader: What read it: ``zoo``, ``spec`` …
         calls: The calls of modules, in order, where the source has modules.
         modules: The class of every module by its path, those that are never called too.
+        homes: The source's own names of each stored tensor, by ``(node, parameter)``; several
+            where modules share it.
     """
 
     name: str
@@ -161,6 +163,9 @@ class Graph:
     reader: str = ""
     calls: tuple[ModuleCall, ...] = field(default=(), repr=False, compare=False)
     modules: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    homes: Mapping[tuple[str, str], tuple[str, ...]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
     _by_name: dict[str, Node] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -152,6 +152,18 @@ class Builder:
             for group in several
         )
 
+    def homes(self, same: Callable[[Stored], str]) -> dict[tuple[str, str], tuple[str, ...]]:
+        """The names of each stored tensor in the model, by the node and parameter that it is."""
+        names: dict[str, dict[str, None]] = {}
+        for kept in self.stored.values():
+            known = names.setdefault(same(kept), {})
+            known.update(dict.fromkeys(kept.homes or (kept.name,)))
+        return {
+            use: tuple(names[same(self.stored[name])])
+            for name, uses in self.uses.items()
+            for use in uses
+        }
+
     def _passes(self, made: Invocation) -> bool:
         """Remembers a stored tensor that is only cast, or turned over for a product."""
         call = made.call

@@ -47,6 +47,7 @@ def read(source: Source) -> Graph:
         source=source.name,
         reader="torch_export",
         calls=tuple(made.calls.found),
+        homes=made.homes,
     )
 
 

@@ -22,6 +22,7 @@ class Translation:
         nodes: The nodes.
         calls: The calls of modules.
         ties: Uses of one and the same stored tensor.
+        homes: The names of the stored tensors in the model.
         outputs: The values that the program returns.
     """
 
@@ -39,6 +40,7 @@ class Translation:
         self.outputs = self._builder.finish(self._known(program.outputs), same)
         self.nodes: Sequence[Node] = self._builder.nodes
         self.ties = self._builder.ties(same)
+        self.homes = self._builder.homes(same)
 
     def _add(self, listed: Listed) -> None:
         names = [name for name in listed.outputs if name is not None]

@@ -116,7 +116,9 @@ def test_normalisation(proved: Proved) -> None:
 def test_padding_as_a_layer_of_its_own(proved: Proved) -> None:
     found = proved(residual(), residual(pad=True))
     (cause,) = found.causes
-    assert (cause.kind, cause.counts) == ("padding", False)
+    assert (cause.kind, cause.counts, cause.ignorable) == ("spelling", False, True)
+    assert cause.text.startswith("Pad ×2 added; padding 0 instead of 1 in ")
+    assert found.empty
 
 
 def test_classes_freezing_and_input(proved: Proved) -> None:

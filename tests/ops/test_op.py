@@ -105,7 +105,7 @@ def test_too_many_values() -> None:
 
 def test_the_layout_is_given_by_name_only() -> None:
     with pytest.raises(UsageError):
-        Pad(1, False)
+        Pad(1, "zeros", False)
     assert Pad(1, channels_last=False).channels_last is False
 
 

@@ -32,6 +32,7 @@ from netledger.ops import (
     Stack,
 )
 from netledger.ops.base import axis
+from netledger.ops.resample import border
 
 Rule = Callable[[Call], Layer]
 
@@ -222,13 +223,20 @@ def slice_(call: Call) -> Layer:
     return layer(Slice(at, start, stop, call.integer("step", 1)), x)
 
 
+BORDERS = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+
+
 def pad(call: Call) -> Layer:
     """pad, constant_pad_nd: pairs, the last axis first."""
     x, amounts = call.value("self"), call.integers("pad")
     pairs = [(0, 0)] * len(x.shape)
     for i in range(len(amounts) // 2):
         pairs[-1 - i] = (amounts[2 * i], amounts[2 * i + 1])
-    return layer(Pad(tuple(pairs), channels_last=False), x)
+    said, number = call.args.get("mode"), call.args.get("value")
+    mode = BORDERS.get(said, "constant") if isinstance(said, str) else "constant"
+    if mode == "constant" and (number is None or isinstance(number, int | float)):
+        mode = border(number or 0)
+    return layer(Pad(tuple(pairs), mode, channels_last=False), x)
 
 
 def resize(call: Call) -> Layer:

@@ -52,6 +52,7 @@ class Side:
         maps: The layout of each value.
         parts: Its layers, in the order of comparison.
         maker: The layer that makes a value.
+        takers: The layers that take it.
     """
 
     def __init__(self, ledger: Ledger) -> None:
@@ -60,6 +61,10 @@ class Side:
         rows = {row.name: row for row in ledger.ops}
         self.by_name = {n.name: _part(n, rows[n.name], self.maps) for n in ledger.graph.nodes}
         self.maker = {v: p for p in self.by_name.values() for v in p.node.outputs}
+        self.takers: dict[str, list[Part]] = {}
+        for part in self.by_name.values():
+            for value in part.node.inputs:
+                self.takers.setdefault(value, []).append(part)
         self.parts = self._ordered()
 
     def _ordered(self) -> list[Part]:
@@ -271,10 +276,14 @@ def _scores(
     ]
 
 
+AFFINE = {"BatchNorm", "Scale"}
+"""A factor and an offset may stand in a layer of their own behind the normalisation (Caffe)."""
+
+
 def _likeness(a: Part, b: Part) -> int:
     """How alike two layers with weights are; 0: not at all."""
     if a.kind != b.kind:
-        return 0
+        return 2 * int({a.kind, b.kind} == AFFINE and a.outputs == b.outputs)
     if a.token == b.token:
         return 12
     same = [value == b.fields.get(name) for name, value in a.fields.items()]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from netledger.diff.align import Part, Side
+from netledger.diff.alike import told_otherwise
 from netledger.diff.layout import AXIS_FIELDS, fields, relaid, translate
 from netledger.edits import (
     FIELD_KINDS,
@@ -28,7 +29,10 @@ from netledger.ops import Cast, Dropout, Identity, LocalResponseNorm, Opaque, Pe
 from netledger.ops.base import Spatial
 from netledger.ops.pool import Pool
 
+SPELLING = "spelling"
+"""The kind of what only is told in other words."""
 ORDER = (
+    SPELLING,
     *("input-size", "rounding-mode", "padding", "kernel", "stride", "pooling", "flatten"),
     *("aux-head", "depth", "width", "groups", "classes", "vocabulary", "normalisation"),
     *("bias", "norm-affine", "buffers", "tied-embedding", "frozen", "operation", "wiring"),
@@ -81,7 +85,9 @@ class Group:
 
     @property
     def ignorable(self) -> bool:
-        """True if nothing changes but operations that do nothing."""
+        """True if nothing changes but words, or operations that do nothing."""
+        if self.kind == SPELLING:
+            return True
         return not self.edits and all(isinstance(c.part.node.op, IGNORABLE) for c in self.changes)
 
 
@@ -96,13 +102,20 @@ def group(
 
     pairs = list(pairs)
     last = _last_weights(a), _last_weights(b)
+    words = told_otherwise(pairs, a, b)
     for pa, pb in pairs:
         if pa is not None and pb is not None:
             for kind, edits in _edits(pa, pb, a, b, (pa, pb) == last).items():
                 ignorable = isinstance(pb.node.op, IGNORABLE) and kind == "operation"
+                if id(pa) in words and kind != "frozen":
+                    put(SPELLING, None, Change(pa, pb, edits))
+                    continue
                 put(kind, ignorable or _sub(kind, edits), Change(pa, pb, edits))
     for kind, change in _unpaired(pairs, a, b):
         op = change.part.node.op
+        if id(change.part) in words and not isinstance(op, IGNORABLE):
+            put(SPELLING, None, change)
+            continue
         ignorable = isinstance(op, IGNORABLE) and kind == "operation"
         sub: Any = (change.a is None, op.kind) if kind == "normalisation" else ignorable or None
         if kind in ONE_BY_ONE:

@@ -6,12 +6,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from netledger.diff.align import Part, Side, align
-from netledger.diff.changes import Group, group
+from netledger.diff.changes import SPELLING, Group, group
 from netledger.diff.counts import Counts, count, total, totals
 from netledger.diff.steps import Step, Walk
 from netledger.diff.stored import align_stored, graphless, stored_delta
+from netledger.diff.turn import turned
 from netledger.diff.words import arithmetic, consequence, listed, say
-from netledger.edits import Edit
+from netledger.edits import Edit, apply
+from netledger.edits.draft import derived
+from netledger.infer import infer
 from netledger.ledger import Ledger, Row
 
 KEEP, CHANGE, INSERT, REMOVE = "keep", "change", "insert", "remove"
@@ -125,20 +128,27 @@ def compare(a: Ledger, b: Ledger) -> Difference:
     if graphless(a.graph) or graphless(b.graph):
         return _compare_stored(a, b)
     one, two = Side(a), Side(b)
+    causes: list[Cause] = []
+    if edits := turned(one, two, derived(a.graph)):
+        one = Side(infer(apply(derived(a.graph), *edits)))
+        causes.append(
+            Cause(SPELLING, "nothing turns the maps", Counts(), {}, edits, ignorable=True)
+        )
     pairs = align(one, two)
     inputs = _pair_inputs(a, b)
     groups = group(one, two, pairs, inputs)
-    causes = [_cause(step) for step in Walk(one, two, pairs, inputs).steps(groups)]
-    causes = _joined(causes)
+    steps = Walk(one, two, pairs, inputs).steps(groups)
+    causes += _joined([_cause(step) for step in steps])
     rest = totals(b).minus(totals(a)).minus(total(c.delta for c in causes))
     if not rest.nothing:
         text = "sizes that the sources record and no rule gives"
         causes.append(Cause("recorded", text, rest, {"": rest}, ()))
-    edits: dict[str, list[Edit]] = {}
+    changes: dict[str, list[Edit]] = {}
     for g in groups:
         for change in g.changes:
-            edits.setdefault(change.part.node.name, []).extend(change.edits)
-    shown = tuple(_pair(pa, pb, edits) for pa, pb in pairs)
+            changes.setdefault(change.part.node.name, []).extend(change.edits)
+    rows = {row.name: row for row in a.ops}
+    shown = tuple(_pair(pa, pb, changes, rows) for pa, pb in pairs)
     return Difference(a, b, shown, tuple(causes), tuple(_notes(one, two, pairs)))
 
 
@@ -182,12 +192,15 @@ def _unused(name: str, taken: set[str]) -> str:
     return name
 
 
-def _pair(pa: Part | None, pb: Part | None, edits: dict[str, list[Edit]]) -> Pair:
+def _pair(
+    pa: Part | None, pb: Part | None, edits: dict[str, list[Edit]], rows: dict[str, Row]
+) -> Pair:
+    """A pair as it is shown: with the first network's row as it was before anything was changed."""
     if pa is None or pb is None:
         what = INSERT if pa is None else REMOVE
-        return Pair(what, pa.row if pa else None, pb.row if pb else None)
+        return Pair(what, rows[pa.node.name] if pa else None, pb.row if pb else None)
     found = tuple(edits.get(pa.node.name, ()))
-    return Pair(CHANGE if found else KEEP, pa.row, pb.row, found)
+    return Pair(CHANGE if found else KEEP, rows[pa.node.name], pb.row, found)
 
 
 def _cause(step: Step) -> Cause:
@@ -207,7 +220,8 @@ def _cause(step: Step) -> Cause:
 
 
 def _ignorable(g: Group, step: Step) -> bool:
-    if any(delta.stored_or_done for delta in step.deltas.values()):
+    rows = [step.delta] if g.kind == SPELLING else step.deltas.values()
+    if any(delta.stored_or_done for delta in rows):
         return False
     return bool(g.changes) and g.ignorable
 

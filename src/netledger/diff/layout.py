@@ -21,6 +21,7 @@ from netledger.ops import (
 )
 from netledger.ops.base import Op, Spatial, each_axis
 from netledger.ops.conv import Convolution
+from netledger.ops.norm import SILENT
 from netledger.ops.pool import AdaptivePool, GlobalPool, Pool
 from netledger.ops.reshape import Permute, Reshape
 
@@ -111,7 +112,7 @@ def canonical(row: Row, maps: Layouts) -> dict[str, Any]:
 
 def fields(op: Op, rank: int, last: bool | None) -> dict[str, Any]:
     """The same of an operation on a tensor of so many axes, channels last or first."""
-    return {n: _canonical(op, n, rank, last) for n in op.rules if n != "channels_last"}
+    return {n: _canonical(op, n, rank, last) for n in op.rules if n not in SILENT}
 
 
 def _canonical(op: Op, name: str, rank: int, last: bool | None) -> Any:

@@ -15,8 +15,8 @@ from netledger.diff.changes import Change, Group
 from netledger.diff.counts import Counts, count_rows, total
 from netledger.diff.layout import translate
 from netledger.edits import Draft, Edit, Insert, Remove, Rewire, SetOp, Tie, Untie
+from netledger.edits.draft import counts_only, derived
 from netledger.errors import NetledgerError
-from netledger.graph import Graph, Recorded
 from netledger.infer import infer
 from netledger.ledger import Ledger, Row
 from netledger.ops.base import Spatial
@@ -47,21 +47,6 @@ class Step:
     def delta(self) -> Counts:
         """What the totals changed by."""
         return total(self.deltas.values())
-
-
-def derived(graph: Graph) -> Graph:
-    """The network with the sizes that rules give, not those that its source recorded."""
-    nodes = tuple(
-        node
-        if node.recorded is None
-        else replace(node, recorded=None if not node.op.unknown() else _counts_only(node.recorded))
-        for node in graph.nodes
-    )
-    return replace(graph, nodes=nodes, _by_name={})
-
-
-def _counts_only(recorded: Recorded) -> Recorded:
-    return Recorded(parameters=recorded.parameters, macs=recorded.macs)
 
 
 class Walk:
@@ -187,7 +172,7 @@ class Walk:
             outputs,
             node.scope,
             node.trainable,
-            _counts_only(recorded) if recorded else None,
+            counts_only(recorded) if recorded else None,
         )
 
     def _resolve(self, value: str) -> str | None:
@@ -240,7 +225,7 @@ class Walk:
 
 def _without_sizes(edit: Edit) -> Edit:
     assert isinstance(edit, SetOp) and edit.recorded is not None
-    keep = _counts_only(edit.recorded) if edit.op.unknown() else None
+    keep = counts_only(edit.recorded) if edit.op.unknown() else None
     return replace(edit, recorded=keep)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from netledger.edits.draft import Draft
+from netledger.edits.draft import Draft, derived
 from netledger.edits.kinds import FIELD_KINDS, has_weights, kind_of
 from netledger.errors import UnknownName
 from netledger.graph import Graph, Node, Recorded, TensorType
@@ -224,12 +224,12 @@ class Untie(Edit):
 
 
 def apply(graph: Graph, *edits: Edit) -> Graph:
-    """The network after `edits`, one after the other.
+    """The network after `edits`, one after the other; all of its sizes are those that rules give.
 
     Raises:
         NetledgerError: If an edit names what does not exist, or the result is no network.
     """
-    draft = Draft(graph)
+    draft = Draft(derived(graph) if edits else graph)
     for edit in edits:
         edit.change(draft)
     return draft.graph()

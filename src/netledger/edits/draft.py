@@ -6,7 +6,23 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from netledger.errors import GraphError, UnknownName, UsageError
-from netledger.graph import Graph, Node
+from netledger.graph import Graph, Node, Recorded
+
+
+def derived(graph: Graph) -> Graph:
+    """The network with the sizes that rules give, not those that its source recorded."""
+    nodes = tuple(
+        node
+        if node.recorded is None
+        else replace(node, recorded=None if not node.op.unknown() else counts_only(node.recorded))
+        for node in graph.nodes
+    )
+    return replace(graph, nodes=nodes, _by_name={})
+
+
+def counts_only(recorded: Recorded) -> Recorded:
+    """What a source says, but for the sizes of outputs."""
+    return Recorded(parameters=recorded.parameters, macs=recorded.macs)
 
 
 class Draft:

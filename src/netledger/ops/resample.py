@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import Any, ClassVar
 
 from netledger.errors import ShapeError
@@ -12,11 +13,21 @@ from netledger.ops.fields import choice, integer, padding, per_axis
 from netledger.ops.window import pads
 
 
+def border(number: float) -> str:
+    """The mode of a `Pad` with one number: 0, what a maximum ignores, or any other."""
+    return "zeros" if number == 0 else "lowest" if number == -inf else "constant"
+
+
 @operation
 class Pad(Spatial):
     """A border around the map: O = I + 2P. A pair for *every* axis pads those axes instead."""
 
     padding: Any = padding("border on each side", default=1, choices=(), minimum=None)
+    mode: str = choice(
+        "the border is made of zeros, what a maximum ignores (lowest), a number, or the map",
+        ("zeros", "lowest", "constant", "reflect", "edge", "wrap"),
+        default="zeros",
+    )
 
     def check(self, *inputs: Shape) -> None:
         rank = len(inputs[0])

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Callable
 from typing import Any
 
+from netledger.diff.changes import SPELLING
 from netledger.diff.counts import Counts, is_zero
 from netledger.diff.difference import CHANGE, INSERT, KEEP, REMOVE, Cause, Difference, Pair
 from netledger.diff.words import signed
@@ -134,11 +135,15 @@ def _rest(d: Difference) -> list[str]:
 
 def _remarks(d: Difference) -> list[tuple[str, list[str]]]:
     silent = [inert(c.text, LONGEST_TEXT) for c in d.silent]
-    ignorable = [inert(c.text, LONGEST_TEXT) for c in d.causes if c.ignorable]
+    words = [inert(c.text, LONGEST_TEXT) for c in d.causes if c.ignorable and c.kind == SPELLING]
+    ignorable = [
+        inert(c.text, LONGEST_TEXT) for c in d.causes if c.ignorable and c.kind != SPELLING
+    ]
     found = [("no count changes", silent)] if silent else []
     if not is_zero(d.delta.activations):
         found.append(("activations", [f"{signed(d.delta.activations)} (every operation counts)"]))
     notes = [inert(n, LONGEST_TEXT) for n in d.notes]
+    notes += [f"{text} (comes to the same)" for text in words]
     notes += [
         text if "graph" in text else f"{text} (does nothing after training)" for text in ignorable
     ]

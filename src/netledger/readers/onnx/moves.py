@@ -30,8 +30,9 @@ from netledger.ops import (
 from netledger.ops.base import axis
 from netledger.ops.pointwise import broadcast
 from netledger.ops.pool import GlobalAvgPool, GlobalMaxPool, Pool
+from netledger.ops.resample import border
 from netledger.readers.onnx.layers import pad, same
-from netledger.readers.onnx.values import Call, Layer, Unknown
+from netledger.readers.onnx.values import Call, Layer, Unknown, contents
 
 END = 1 << 31
 """Exporters write a number beyond this for "to the end"."""
@@ -232,9 +233,23 @@ def pads(call: Call) -> Layer:
         pairs[axis(a, rank)] = (given[i], given[half + i])
     if all(p == (0, 0) for p in pairs):
         return Layer(Identity(), [call.value(0)])
+    mode = _border(call)
     if 3 <= rank <= 5 and pairs[:2] == [(0, 0), (0, 0)]:
-        return Layer(Pad(tuple(pairs[2:]), channels_last=False), [call.value(0)])
-    return Layer(Pad(tuple(pairs), channels_last=False), [call.value(0)])
+        return Layer(Pad(tuple(pairs[2:]), mode, channels_last=False), [call.value(0)])
+    return Layer(Pad(tuple(pairs), mode, channels_last=False), [call.value(0)])
+
+
+def _border(call: Call) -> str:
+    mode = call.text("mode", "constant")
+    if mode in ("reflect", "edge", "wrap"):
+        return mode
+    if mode != "constant":
+        raise Unknown(f"its mode {mode!r} is none that ONNX knows")
+    if not call.has(2):
+        return border(call.real("value", 0.0))
+    numbers = contents(call.value(2), call.wire)
+    number = numbers[0] if numbers is not None and len(numbers) == 1 else None
+    return border(number) if isinstance(number, int | float) else "constant"
 
 
 MODES = {1: "linear", 2: "bilinear", 3: "trilinear"}

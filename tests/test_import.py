@@ -41,6 +41,7 @@ def test_public_names() -> None:
     import netledger
 
     assert sorted(netledger.__all__) == [
-        "Graph", "Ledger", "NetledgerError", "__version__", "check", "diff", "ledger", "read",
+        "Graph", "Ledger", "NetledgerError", "__version__",
+        "build", "check", "diff", "ledger", "read",
     ]  # fmt: skip
     assert all(hasattr(netledger, name) for name in netledger.__all__)

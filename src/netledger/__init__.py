@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from netledger.build import build
 from netledger.check import check
 from netledger.diff import diff
 from netledger.errors import NetledgerError, UsageError
@@ -22,7 +23,17 @@ from netledger.readers import read
 
 __version__ = "0.1.0"
 
-__all__ = ["Graph", "Ledger", "NetledgerError", "__version__", "check", "diff", "ledger", "read"]
+__all__ = [
+    "Graph",
+    "Ledger",
+    "NetledgerError",
+    "__version__",
+    "build",
+    "check",
+    "diff",
+    "ledger",
+    "read",
+]
 
 
 def ledger(source: Any, inputs: Any = None, *, batch: int | None = None) -> Ledger:

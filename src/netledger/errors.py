@@ -7,6 +7,7 @@
     ├── FieldError              a hyperparameter with an impossible value
     ├── ShapeError              a layer that does not fit its input
     ├── GraphError              a graph that is not one: cycles, missing or duplicate values
+    ├── BuildError              a network that cannot be built in a framework
     └── MissingPackage          an optional package is needed; says the install command
 
 Whoever finds the fault states the local fact and a hint. The *place* (which layer, which input,
@@ -97,6 +98,10 @@ class ShapeError(NetledgerError):
 
 class GraphError(NetledgerError):
     """A graph that is not one: cycles, missing or duplicate values."""
+
+
+class BuildError(NetledgerError):
+    """A network that cannot be built in a framework; names the layer and the framework."""
 
 
 class MissingPackage(NetledgerError):

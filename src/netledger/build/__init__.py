@@ -67,7 +67,7 @@ def target(name: str) -> Target:
 
 
 def build(source: str | PathLike[str] | Graph, to: str = "torch", inputs: Any = None) -> Any:
-    """A live model of a network: a ``torch.nn.Module``, a ``keras.Model`` …
+    """A live model of a network: a ``torch.nn.Module``, a ``keras.Model`` and so on.
 
     Args:
         source: A zoo name, a path, or a graph.

@@ -231,9 +231,9 @@ def text(help: str, *, default: Any = REQUIRED) -> Any:
     return _field(TEXT, help, default)
 
 
-def number(help: str, *, default: Any = REQUIRED) -> Any:
+def number(help: str, *, default: Any = REQUIRED, kw_only: bool = False) -> Any:
     """A number that no count depends on (a dropout rate), or a scale."""
-    return _field(NUMBER, help, default)
+    return _field(NUMBER, help, default, kw_only=kw_only)
 
 
 def dims(help: str, *, default: Any = REQUIRED) -> Any:

@@ -16,12 +16,17 @@ def affine(shape: Shape, scale: bool, center: bool) -> tuple[Parameter, ...]:
     return (*weight, Parameter("bias", BIAS, shape)) if center else weight
 
 
+SILENT = ("channels_last", "epsilon", "momentum")
+"""Hyperparameters that no count depends on: builders need them, descriptions leave them out."""
+
+
 @operation
 class ChannelNorm(Spatial):
     """A normalisation with a scale and an offset for each channel: P = 2C."""
 
     scale: bool = flag("a learned scale per channel", default=True, kw_only=True)
     center: bool = flag("a learned offset per channel", default=True, kw_only=True)
+    epsilon: float = number("added to the variance", default=1e-5, kw_only=True)
 
     def check(self, *inputs: Shape) -> None:
         need_rank(inputs[0], 2, 5, "a batch, channels and perhaps spatial axes")
@@ -39,8 +44,9 @@ class ChannelNorm(Spatial):
         return (names,), (names,)
 
     def describe(self, *inputs: Shape) -> str:
-        extra = super().describe(*inputs)
-        return "each channel to mean 0 and variance 1" + (f", {extra}" if extra else "")
+        given = {k: v for k, v in self.given().items() if k not in SILENT}
+        extra = [f"{k.replace('_', ' ')} {show_value(v)}" for k, v in given.items()]
+        return ", ".join(["each channel to mean 0 and variance 1", *extra])
 
 
 @operation
@@ -49,6 +55,9 @@ class RunningNorm(ChannelNorm):
 
     running_stats: bool = flag(
         "running mean and variance, kept as buffers", default=True, kw_only=True
+    )
+    momentum: float = number(
+        "share of the running statistics that stays at every step", default=0.9, kw_only=True
     )
 
     def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:

@@ -10,6 +10,18 @@ from typing import NamedTuple
 from netledger.graph import Graph
 
 
+class Published(NamedTuple):
+    """How the paper initialises a network: weights from N(0, std²), biases 1 or 0.
+
+    Attributes:
+        std: The standard deviation of every weight.
+        ones: The layers whose biases begin at 1; all others begin at 0.
+    """
+
+    std: float
+    ones: tuple[str, ...]
+
+
 class Entry(NamedTuple):
     """A network of the zoo.
 
@@ -19,6 +31,7 @@ class Entry(NamedTuple):
         module: The module of this package that builds it.
         function: The function of that module; it returns a `Graph`.
         arguments: What the function is called with.
+        initialisation: How its paper initialises it, where that is known to the zoo.
     """
 
     year: int
@@ -26,7 +39,11 @@ class Entry(NamedTuple):
     module: str
     function: str
     arguments: tuple[object, ...] = ()
+    initialisation: Published | None = None
 
+
+ALEXNET_2012 = Published(0.01, ("Conv-2", "Conv-4", "Conv-5", "FC-1", "FC-2"))
+"""Krizhevsky and others (2012), section 5; ones feed the first ReLUs with positive inputs."""
 
 NETWORKS: Mapping[str, Entry] = {
     "alexnet": Entry(
@@ -35,6 +52,7 @@ NETWORKS: Mapping[str, Entry] = {
         "1,413,120 parameters more than the paper's",
         "alexnet",
         "alexnet",
+        initialisation=ALEXNET_2012,
     ),
     "alexnet-2012": Entry(
         2012,
@@ -42,6 +60,7 @@ NETWORKS: Mapping[str, Entry] = {
         "windows rounded up, as in its own code: 55, not 54",
         "alexnet",
         "paper",
+        initialisation=ALEXNET_2012,
     ),
     "alexnet-caffe": Entry(
         2012,
@@ -64,6 +83,7 @@ NETWORKS: Mapping[str, Entry] = {
         "shrink; only 1.9 % fewer parameters",
         "alexnet",
         "half",
+        initialisation=ALEXNET_2012,
     ),
     "alexnet-naive": Entry(
         2012,
@@ -71,6 +91,7 @@ NETWORKS: Mapping[str, Entry] = {
         "end 5×5, not 6×6, so FC-1 has 11.5 million fewer",
         "alexnet",
         "naive",
+        initialisation=ALEXNET_2012,
     ),
     "alexnet-owt": Entry(
         2014,

@@ -1,0 +1,69 @@
+"""The statements of a forward pass: which variable holds which value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from netledger.build.source.names import Taken, identifier
+from netledger.build.source.tree import Block, Leaf
+
+
+@dataclass(frozen=True)
+class Step:
+    """A child is called: its inputs and outputs as variables."""
+
+    child: Leaf | Block
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Forward:
+    """A forward pass: the names of its arguments, its steps, what it returns."""
+
+    arguments: tuple[str, ...]
+    steps: tuple[Step, ...]
+    returned: tuple[str, ...]
+
+
+def forward(block: Block, reserved: tuple[str, ...] = ()) -> Forward:
+    """The forward pass of a module.
+
+    A value takes over the variable of an input that nothing needs any more, so a chain is one
+    variable throughout; what is needed later has a name of its own.
+    """
+    last: dict[str, int] = {}
+    for at, child in enumerate(block.children):
+        last.update(dict.fromkeys(child.inputs, at))
+    last.update(dict.fromkeys(block.outputs, len(block.children)))
+    single = len(block.inputs) == 1
+    names = Taken(("self", *reserved))
+    held = {v: names.make("x") if single else names.make(identifier(v, "x")) for v in block.inputs}
+    arguments = tuple(held[v] for v in block.inputs)
+    steps: list[Step] = []
+    for at, child in enumerate(block.children):
+        inputs = tuple(held[v] for v in child.inputs)
+        dead = [v for v in dict.fromkeys(child.inputs) if last[v] == at]
+        spare = [held.pop(v) for v in dead]
+        outputs = tuple(_named(block, child, v, at, last, spare, names) for v in child.outputs)
+        held.update(zip(child.outputs, outputs, strict=True))
+        steps.append(Step(child, inputs, outputs))
+    return Forward(arguments, tuple(steps), tuple(held[v] for v in block.outputs))
+
+
+def _named(
+    block: Block,
+    child: Leaf | Block,
+    value: str,
+    at: int,
+    last: dict[str, int],
+    spare: list[str],
+    names: Taken,
+) -> str:
+    if value not in last:
+        return "_"
+    if spare:
+        return spare.pop(0)
+    waits = last[value] > at + 1
+    own = child.name if not child.name.isdigit() else f"{block.name}_{child.name}"
+    return names.make(own if waits else "y")

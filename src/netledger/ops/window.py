@@ -73,6 +73,29 @@ def _axes(spatial: Shape, kernel: Any, stride: Any, padding: Any, dilation: Any)
     )
 
 
+def edges(
+    spatial: Shape, kernel: Any, stride: Any, padding: Any, dilation: Any, rounding: str
+) -> Pads:
+    """For each axis the padding before and after it that gives the same windows, rounded down.
+
+    What a name (``same``) or rounding up implies is written out; sizes must be numbers for that.
+    ``same`` puts the odd one behind, as Keras and ONNX do; ``causal`` puts all of it in front.
+    """
+    found = []
+    for i, k, s, (before, total), d in _axes(spatial, kernel, stride, padding, dilation):
+        reach = span(k, d)
+        if padding == "causal":
+            before = total = reach - 1
+        elif padding == "same":
+            total = max((ceil_div(i, s) - 1) * s + reach - i, 0)
+            before = total // 2
+        elif rounding != FLOOR:
+            count = positions(i, reach, s, (before, total), rounding)
+            total = max((count - 1) * s + reach - i, total)
+        found.append((before, total - before))
+    return tuple(found)
+
+
 def windows(rank: int, kernel: Any, stride: Any, dilation: Any) -> tuple[Window, ...]:
     """What one output sees along every axis, for receptive fields."""
     if type(kernel) is type(stride) is type(dilation) is int:

@@ -34,7 +34,7 @@ from netledger.ops import (
 )
 from netledger.ops.base import axis
 from netledger.ops.pointwise import broadcast
-from netledger.readers.onnx import layers, moves
+from netledger.readers.onnx import layers, moves, own
 from netledger.readers.onnx.model import DTYPES
 from netledger.readers.onnx.values import Call, Layer, Unknown, Value, Weight
 
@@ -241,6 +241,7 @@ RULES: dict[str, Rule] = {
     "LSTM": layers.recurrent,
     "Attention": layers.attention,
     "com.microsoft.Gelu": activation("gelu"),
+    **{f"{own.DOMAIN}.{word}": own.pool for word in own.POOLS},
     "MaxPool": moves.pool(MaxPool),
     "AveragePool": moves.pool(AvgPool),
     "GlobalAveragePool": moves.global_pool(GlobalAvgPool),

@@ -10,7 +10,7 @@ from netledger.formula import prod
 from netledger.graph import BIAS, Parameter, Recorded, TensorType
 from netledger.ops import Linear, Opaque
 from netledger.ops.opaque import NO_SIZE
-from netledger.readers.onnx import control, model
+from netledger.readers.onnx import control, model, own
 from netledger.readers.onnx.book import Book, own_weight
 from netledger.readers.onnx.place import Place, call_outputs
 from netledger.readers.onnx.scope import Scope
@@ -49,11 +49,12 @@ class Translator(Book):
         inputs = [self.input(name, node, scope) for name in node.inputs]
         domain = "" if node.domain == "ai.onnx" else node.domain
         function = self.functions.get((domain, node.op_type))
-        if function is not None:
+        known = own.kind(function) if function is not None else ""
+        if function is not None and not known:
             return self.inline(function, node, inputs, scope)
         place = Place(self, node, scope)
         call = Call(
-            f"{domain}.{node.op_type}" if domain else node.op_type,
+            known or (f"{domain}.{node.op_type}" if domain else node.op_type),
             scope.opsets.get(domain, 1),
             inputs,
             [bool(name) and scope.uses[name] > 0 for name in node.outputs],

@@ -218,6 +218,7 @@ class _Book:
         if not derived:
             return ()
         computes_in = node.dtype or (dtype if "float" in dtype else "float32")
+        frozen = _frozen(derived, recorded) if recorded else ()
         return tuple(
             [
                 Stored(
@@ -225,12 +226,12 @@ class _Book:
                     p.role,
                     p.shape,
                     p.dtype or computes_in,
-                    p.trainable and node.trainable,
+                    p.trainable and node.trainable and i not in frozen,
                     count,
                     self.owner.get((node.name, p.name)) if self.owner else None,
                     p.nbytes,
                 )
-                for p, count in derived
+                for i, (p, count) in enumerate(derived)
             ]
         )
 
@@ -295,6 +296,13 @@ class _Book:
             if step > LARGEST or (type(step) is not int and step * LARGEST < 1):
                 return None
         return reach
+
+
+def _frozen(derived: Counted, recorded: tuple[Parameter, ...]) -> frozenset[int]:
+    """Which parameters the source says are not learned, where it lists them one for one."""
+    if len(derived) != len(recorded):
+        return frozenset()
+    return frozenset([i for i, p in enumerate(recorded) if not p.trainable])
 
 
 def _widest(reaches: list[Reach]) -> Reach:

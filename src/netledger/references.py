@@ -21,7 +21,8 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from netledger.errors import MissingPackage, NetledgerError, UnknownName, UsageError
@@ -235,7 +236,22 @@ def _keras(name: str) -> Any:
     if name not in known:
         raise UnknownName("keras.applications model", name, known)
     make = getattr(applications, name)
-    return _called(lambda: make(weights=None), f"keras.applications.{name}", "")
+    with _no_values():
+        return _called(lambda: make(weights=None), f"keras.applications.{name}", "")
+
+
+@contextmanager
+def _no_values() -> Iterator[None]:
+    """Variables of Keras that are made here have a shape and get no values, now or later."""
+    import keras
+    from keras.src.backend.common import global_state
+
+    waiting = list(global_state.get_global_attribute("uninitialized_variables") or ())
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            yield
+    finally:
+        global_state.set_global_attribute("uninitialized_variables", waiting)
 
 
 def _hf(path: str) -> Any:

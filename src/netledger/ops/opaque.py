@@ -92,18 +92,19 @@ NO_GRAPH = "no graph in this file: parameters only"
 
 @operation
 class Inventory(Op):
-    """The stored tensors of one module, out of a file that has no graph."""
+    """The stored tensors of one module, out of something that has no graph."""
 
     arity = (0, 0)
     silent = True
     tensors: Any = tensors("what is stored: name, role, shape, dtype, bytes")
     reason: str = text("why the number of parameters is not known; empty: it is", default="")
+    why: str = text("why nothing more is known", default=NO_GRAPH)
 
     @classmethod
     def of(cls, tensors: tuple[Any, ...], reason: str) -> Inventory:
         """One of tensors that a reader has checked; to check 120,000 again takes a second."""
         made = cls.__new__(cls)
-        made.__dict__.update(tensors=tensors, reason=reason)
+        made.__dict__.update(tensors=tensors, reason=reason, why=NO_GRAPH)
         return made
 
     @property
@@ -128,7 +129,7 @@ class Inventory(Op):
         return None
 
     def unknown(self) -> Mapping[str, str]:
-        known = {"macs": NO_GRAPH, "activations": NO_GRAPH}
+        known = {"macs": self.why, "activations": self.why}
         return {"params": self.reason, **known} if self.reason else known
 
     def describe(self, *inputs: Shape) -> str:

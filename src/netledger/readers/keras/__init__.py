@@ -50,6 +50,21 @@ def read(source: Source) -> Graph:
     return _graph(read_json(bytes(source.view()), source.name), source, None)
 
 
+def accepts_live(thing: object) -> bool:
+    """True for a ``keras.Model``, by the modules of its classes."""
+    return any(
+        kind.__name__ == "Model" and kind.__module__.partition(".")[0] in ("keras", "tf_keras")
+        for kind in type(thing).__mro__
+    )
+
+
+def read_live(thing: Any, inputs: Any = None) -> Graph:
+    """The graph of a live model; see `netledger.readers.keras.live`."""
+    from netledger.readers.keras import live
+
+    return live.read_live(thing, inputs)
+
+
 def _read_zip(source: Source) -> Graph:
     archive = open_zip(source.view(), source.name)
     entry = read_json(archive.read(CONFIG, limit=LARGEST_JSON), f"{source.name}: {CONFIG}")

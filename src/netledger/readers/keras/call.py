@@ -227,7 +227,7 @@ class Call:
             taken = self.stored[: len(slots)]
             del self.stored[: len(slots)]
             recorded = tuple(
-                Parameter(one.path, slot.role, shape, one.dtype)
+                Parameter(one.path, slot.role, shape, one.dtype, one.trainable)
                 for slot, one in zip(slots, taken, strict=False)
                 for shape in slot.shapes(one.shape)
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -56,18 +56,23 @@ class Frame(NamedTuple):
     trainable: bool
 
 
-def read_model(entry: Entry, source: str, weights: Weights | None) -> Graph:
+def read_model(
+    entry: Entry, source: str, weights: Weights | None, stated: Sequence[Any] = ()
+) -> Graph:
     """The graph of a model.
 
     Args:
         entry: The model's configuration.
         source: The file, for messages.
         weights: What is stored of it, if that is known.
+        stated: The shapes of its outputs, where the source says them.
     """
     reading = Reading(source)
     outputs: list[str] = []
     with suppress(Unfit):  # then the graph ends with the layer that does not fit
         outputs = _Model(entry, Frame(reading, None, "", "", weights, True)).walk()
+    for value, said in zip(outputs, stated, strict=False):
+        reading.state(value, said)
     return reading.graph(str(model_config(entry).get("name") or "model"), outputs)
 
 

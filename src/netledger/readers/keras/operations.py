@@ -257,6 +257,7 @@ OPERATIONS: dict[str, LayerRule] = {
     "BroadcastTo": broadcast,
     "Einsum": einsum,
     "StopGradient": plain(Identity()),
+    "ConvertToTensor": plain(Identity()),
     "Identity": plain(Identity()),
 }
 """By the class's name in `keras.ops`."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from netledger.ops import Reshape, Tensor
+from netledger.ops import Constant, Reshape, Tensor
 from netledger.readers.keras.activations import ACTIVATIONS
-from netledger.readers.keras.call import STATISTIC, Call, LayerRule
+from netledger.readers.keras.call import SCALE, STATISTIC, Call, LayerRule
 from netledger.readers.keras.config import Entry, is_model
 from netledger.readers.keras.layers import LAYERS
 from netledger.readers.keras.operations import OPERATIONS, tensorflow
@@ -78,6 +78,18 @@ def time_distributed(call: Call) -> Any:
     return call.add(Reshape((*shape[:2], *after[1:]), keep_batch=False), value, part="joined")
 
 
+def variable(call: Call) -> str:
+    """A variable that an operation takes by itself; Keras has no such layer, live models do."""
+    shape, dtype = list(call.config.integers("shape")), call.config.text("dtype", "float32")
+    return call.add(Tensor(shape, to=dtype), slots=(SCALE,))
+
+
+def constant(call: Call) -> str:
+    """An array that an operation takes by itself."""
+    shape, dtype = list(call.config.integers("shape")), call.config.text("dtype", "float32")
+    return call.add(Constant(shape, to=dtype))
+
+
 _TABLE: dict[str, LayerRule] = {
     **LAYERS,
     **ACTIVATIONS,
@@ -87,4 +99,6 @@ _TABLE: dict[str, LayerRule] = {
     "TFOpLambda": tensorflow,
     "SlicingOpLambda": tensorflow,
     "Lambda": lambda_layer,
+    "Variable": variable,
+    "Constant": constant,
 }

@@ -24,6 +24,7 @@ class Stored(NamedTuple):
     path: str
     shape: tuple[int, ...]
     dtype: str
+    trainable: bool = True
 
 
 class Weights(Protocol):

@@ -2,7 +2,7 @@
 
 A window that is rounded up hangs over the far side of the map: a border on that side. ``same``
 with a stride is, in general, a border of different widths. Where the framework has a word for
-what a layer does, the layer keeps it; where it has none, a `Border` stands before it.
+what a layer does, the layer keeps it; where it has none, a `Pad` stands before it.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from typing import Any
 from netledger.build.source.natural import Natural
 from netledger.graph import Graph, Node
 from netledger.infer import infer
-from netledger.ops import MaxPool, Pad
-from netledger.ops.base import Op, each_axis, operation
+from netledger.ops import Activation, Add, AvgPool, Concat, Dropout, Identity, MaxPool, Pad
+from netledger.ops.base import Op, each_axis
 from netledger.ops.conv import Convolution
-from netledger.ops.fields import number
 from netledger.ops.pool import Pool
 from netledger.ops.window import pads, span
+
+KEEP_SIGNS = (Add, AvgPool, Concat, Dropout, Identity, MaxPool)
+"""What makes no negative number of positive ones."""
 
 Pads = tuple[tuple[int, int], ...]
 
@@ -27,17 +29,11 @@ Fits = Callable[[Any, Pads, tuple[int, ...]], Op | None]
 """The layer as the framework can say it, for its padding and the map's size; None if it cannot."""
 
 
-@operation
-class Border(Pad):
-    """A border of one number: 0, or −∞ before a maximum."""
-
-    value: float = number("what it is made of", default=0.0)
-
-
 def with_borders(net: Natural, fits: Fits) -> Natural:
-    """The network with a `Border` before every window that the framework cannot place itself."""
+    """The network with a `Pad` before every window that the framework cannot place itself."""
     nodes: list[Node] = []
     types = {v: t for row in net.ledger.ops for v, t in zip(row.made, row.outputs, strict=True)}
+    positive: set[str] = set()
     for node in net.graph.nodes:
         op = node.op
         if isinstance(op, Convolution | Pool):
@@ -45,16 +41,26 @@ def with_borders(net: Natural, fits: Fits) -> Natural:
             around = effective_padding(op, spatial, op.split(types[node.name].shape)[2])
             said = fits(op, around, tuple(spatial))  # type: ignore[arg-type]
             if said is None:
-                value = float("-inf") if isinstance(op, MaxPool) else 0.0
-                border = Border(around, value=value, channels_last=op.channels_last)
+                zeros = not isinstance(op, MaxPool) or node.inputs[0] in positive
+                mode = "zeros" if zeros else "lowest"
+                border = Pad(around, mode=mode, channels_last=op.channels_last)
                 name = f"{node.name}.pad"
                 nodes.append(Node(name, border, node.inputs, scope=node.scope))
                 said = replace(op, padding=0, rounding="floor")  # type: ignore[arg-type]
                 node = replace(node, inputs=(name,))
             node = replace(node, op=said)
+        if _is_positive(op, node.inputs, positive):
+            positive.add(node.name)
         nodes.append(node)
     graph: Graph = replace(net.graph, nodes=tuple(nodes), _by_name={})
     return replace(net, graph=graph, ledger=infer(graph))
+
+
+def _is_positive(op: Op, inputs: tuple[str, ...], positive: set[str]) -> bool:
+    """True if no number that it makes is negative; a border of zeros then changes no maximum."""
+    if isinstance(op, Activation):
+        return op.function in ("relu", "relu6", "sigmoid")
+    return isinstance(op, KEEP_SIGNS) and positive.issuperset(inputs)
 
 
 def effective_padding(op: Any, spatial: Iterable[Any], made: Iterable[Any]) -> Pads:

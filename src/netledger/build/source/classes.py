@@ -34,7 +34,7 @@ class Style:
 
     Attributes:
         module: The base class of modules.
-        sequence: The class of chains; also the base class of a module that is a chain.
+        sequence: The base class of a module that is a chain, if that may be another.
         tensor: The type of tensors, in annotations.
         forward: What the forward pass is called.
         extra: What constructors get besides, ``rngs: nnx.Rngs``, or nothing.
@@ -55,8 +55,8 @@ def write_class(
     kind: Kind, kinds: Kinds, style: Style, docstring: list[str], rest: list[str] | None = None
 ) -> list[str]:
     """A class; `rest` are more lines of its constructor."""
-    chain = is_chain(kind.block, kinds)
-    base = style.sequence if chain and style.sequence else style.module
+    chain = bool(style.sequence) and is_chain(kind.block, kinds)
+    base = style.sequence if chain else style.module
     found = [f"class {kind.name}({base}):", *docstring, ""]
     found += _constructor(kind, kinds, style, rest or [])
     if not chain:
@@ -78,7 +78,7 @@ def _constructor(kind: Kind, kinds: Kinds, style: Style, rest: list[str]) -> lis
         arguments = [*arguments, "*", style.extra] if arguments else [style.extra]
     found = signature("__init__", ["self", *arguments], "None", 1)
     body = [f"{INDENT * 2}{style.start}"] if style.start else []
-    chain = is_chain(kind.block, kinds)
+    chain = bool(style.sequence) and is_chain(kind.block, kinds)
     for child in kind.block.children:
         if not chain and isinstance(child, Leaf) and kinds.written[child.node.name].inline:
             continue

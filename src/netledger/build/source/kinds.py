@@ -74,6 +74,7 @@ class Kinds:
         sequence: What makes a chain of numbered children: ``nn.Sequential``.
         last: Whether channels are last.
         taken: Names that no class may have.
+        passed: What every class gets besides its own parameters, ``rngs=rngs``.
     """
 
     def __init__(
@@ -83,8 +84,10 @@ class Kinds:
         sequence: str,
         last: bool,
         taken: tuple[str, ...] = (),
+        passed: tuple[Arg, ...] = (),
     ) -> None:
         self.written, self.sequence, self.last = written, sequence, last
+        self.passed = passed
         self.calls: dict[int, Call] = {}
         self.kind_of: dict[int, Kind] = {}
         self.found: list[Kind] = []
@@ -135,7 +138,7 @@ class Kinds:
                 Arg(p.name, column.values[i], p.default is not ..., p.default)
                 for p, column in zip(kind.parameters, columns, strict=True)
             )
-            self.calls[id(member)] = Call(kind.name, args)
+            self.calls[id(member)] = Call(kind.name, (*args, *self.passed))
 
     def _columns(self, members: list[Block]) -> Iterator[tuple[Column, str, Arg]]:
         """For every literal of the children: its value in each member, the child, the argument."""

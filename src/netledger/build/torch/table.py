@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from netledger import ops
-from netledger.build.source.borders import Border, Pads, effective_padding
+from netledger.build.source.borders import Pads, effective_padding
 from netledger.build.source.expression import Arg, Call, Items, Raw, call
 from netledger.build.source.kinds import Written
 from netledger.build.source.plan import Site, Table, Writer, batch_free, same
@@ -97,20 +97,23 @@ def conv_transpose(site: Site) -> Written | None:
     )
 
 
+BORDERS = {"zeros": "Zero", "reflect": "Reflection", "edge": "Replication", "wrap": "Circular"}
+"""What paddings are called, by what the border is made of."""
+
+
 def border(site: Site) -> Written | None:
     """``nn.ZeroPad2d``, ``nn.ConstantPad2d``: the last axis comes first."""
-    op = site.op
+    op, rank = site.op, site.rank - 2
     if op.whole(site.rank):
         return None
-    pairs = ops.window.pads(op.padding, site.rank - 2)
+    pairs = ops.window.pads(op.padding, rank)
     widths = same(tuple(w for before, both in reversed(pairs) for w in (before, both - before)))
-    value = getattr(op, "value", 0.0)
-    rank = site.rank - 2
-    if value:
-        return Written(
-            Call(f"nn.ConstantPad{rank}d", (_arg("padding", widths), _arg("value", value)))
-        )
-    return Written(Call(f"nn.ZeroPad{rank}d", (_arg("padding", widths),)))
+    if op.mode in BORDERS:
+        return Written(Call(f"nn.{BORDERS[op.mode]}Pad{rank}d", (_arg("padding", widths),)))
+    if op.mode != "lowest":
+        return None  # the number is not kept
+    lowest = (_arg("padding", widths), _arg("value", float("-inf")))
+    return Written(Call(f"nn.ConstantPad{rank}d", lowest))
 
 
 def pool(site: Site) -> Written:
@@ -550,7 +553,6 @@ WRITERS: dict[type[Op], Writer] = {
     ops.Slice: slice_,
     ops.Split: split,
     ops.Pad: border,
-    Border: border,
     ops.Resize: resize,
     ops.PixelShuffle: pixel_shuffle,
     ops.Reduce: reduce,

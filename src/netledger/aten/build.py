@@ -309,6 +309,7 @@ class Builder:
             own = leaf.removesuffix("_weight") if leaf.endswith("_weight") else ""
             return self._unique(".".join(filter(None, (module, own))) or leaf)
         alone = path and self._calls_in[path] == 1 and name == made.name
+        name = name.partition(" ")[0]
         return self._unique(path if alone else f"{path}.{name}" if path else name)
 
     def _unique(self, base: str) -> str:

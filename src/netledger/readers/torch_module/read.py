@@ -1,0 +1,232 @@
+"""A module and what it is called with → a graph."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import torch
+
+from netledger.aten import Stored
+from netledger.errors import NetledgerError, ShapeError, UsageError
+from netledger.formula import Formula
+from netledger.graph import Graph, TensorType
+from netledger.infer import infer
+from netledger.readers.inputs import Arguments, call_arguments
+from netledger.readers.torch_module.build import Sizes, Translation
+from netledger.readers.torch_module.defaults import default_arguments
+from netledger.readers.torch_module.model import kept, recording, unwrap
+from netledger.readers.torch_module.trace import BatchLoop, Trace
+
+DISTINCTIVE = (4099, 2053, 7919)
+"""Sizes of a batch that no layer has; what they divide scales with the batch."""
+
+
+class Attempt(NamedTuple):
+    """A forward pass.
+
+    Attributes:
+        trace: What was recorded.
+        inputs: The tensors that it was called with, by name.
+        result: What the model returned.
+        error: What it raised instead.
+        sizes: How sizes are written.
+    """
+
+    trace: Trace
+    inputs: Mapping[str, Any]
+    result: Any
+    error: Exception | None
+    sizes: Sizes
+
+
+def read(thing: Any, inputs: Any) -> Graph:
+    """The graph of a module; see `read_live`."""
+    model = unwrap(thing)
+    given = default_arguments(model) if inputs is None else call_arguments(inputs)
+    tensors = kept(model)
+    attempt = _try(model, given, tensors, _distinctive(given, tensors))
+    if attempt.error is not None and attempt.sizes.batch is not None:
+        attempt = _try(model, given, tensors, None)
+    graph = _graph(model, attempt, tensors)
+    if attempt.error is not None:
+        raise _failed(attempt, graph)
+    return graph
+
+
+def _distinctive(given: Arguments, tensors: Mapping[str, Any]) -> int | None:
+    """A size for the batch that divides no size of the model, or of its inputs."""
+    if not any(t.shape and _is_batch(t.shape[0], given) for t in _types(given)):
+        return None
+    sizes = {d for stored, _ in tensors.values() for d in stored.type.shape}
+    sizes |= {d for t in _types(given) for d in t.shape[1:] if isinstance(d, int)}
+    return next((b for b in DISTINCTIVE if not any(d % b == 0 for d in sizes if d)), None)
+
+
+def _types(given: Arguments) -> list[TensorType]:
+    return [type_of(leaf) for leaf in _leaves((given.args, given.kwargs)) if is_tensor(leaf)]
+
+
+def _leaves(nest: Any) -> Iterator[Any]:
+    if isinstance(nest, Mapping):
+        for value in nest.values():
+            yield from _leaves(value)
+    elif isinstance(nest, list | tuple) and not isinstance(nest, TensorType):
+        for value in nest:
+            yield from _leaves(value)
+    else:
+        yield nest
+
+
+def is_tensor(leaf: Any) -> bool:
+    """True for what stands for a tensor: a type, a tensor, an array."""
+    return isinstance(leaf, TensorType) or (hasattr(leaf, "shape") and hasattr(leaf, "dtype"))
+
+
+def type_of(leaf: Any) -> TensorType:
+    """The type of what stands for a tensor."""
+    if isinstance(leaf, TensorType):
+        return leaf
+    return TensorType(tuple(map(int, leaf.shape)), str(leaf.dtype).rpartition(".")[2])
+
+
+def _is_batch(first: Any, given: Arguments) -> bool:
+    """True for N, and for the size that the first axis of the first tensor has."""
+    if isinstance(first, Formula):
+        return True
+    types = [t for t in _types(given) if t.shape]
+    return first == types[0].shape[0] and not any(isinstance(t.shape[0], Formula) for t in types)
+
+
+def _try(
+    model: Any, given: Arguments, tensors: Mapping[str, tuple[Any, Any]], batch: int | None
+) -> Attempt:
+    """Runs the model once."""
+    trace, sizes = Trace(batch), Sizes(batch)
+    inputs: dict[str, Any] = {}
+    names = _argument_names(model, given)
+
+    def tensor(leaf: Any, name: str) -> Any:
+        t = type_of(leaf)
+        first = (batch or (1 if isinstance(d, Formula) else d) for d in t.shape[:1])
+        shape = t.shape
+        if shape and _is_batch(shape[0], given):
+            shape = (next(first), *shape[1:])
+        made = torch.empty(_numbers(shape), dtype=_dtype(t.dtype), device="meta")
+        while name in inputs:
+            name = f"{name}_"
+        inputs[name] = made
+        return trace.enter_input(name, made)
+
+    with recording(model, trace):
+        args = tuple([_replaced(a, n, tensor) for a, n in zip(given.args, names, strict=True)])
+        kwargs = {n: _replaced(a, n, tensor) for n, a in given.kwargs.items()}
+        for name, (_, stored) in tensors.items():
+            trace.enter_stored(name, stored)
+        result, error = None, None
+        try:
+            result = model(*args, **kwargs)
+        except (Exception, BatchLoop) as raised:
+            error = raised
+    return Attempt(trace, inputs, result, error, sizes)
+
+
+def _numbers(shape: tuple[Any, ...]) -> tuple[int, ...]:
+    if not all(isinstance(d, int) for d in shape):
+        raise UsageError(
+            "a live model needs sizes that are numbers; only the batch may be a symbol",
+            hint="write for instance 3x224x224",
+        )
+    return shape
+
+
+def _dtype(name: str) -> Any:
+    found = getattr(torch, name, None)
+    if not isinstance(found, torch.dtype):
+        raise UsageError(f"PyTorch has no dtype {name!r}", hint="for instance int64 or float32")
+    return found
+
+
+def _replaced(nest: Any, name: str, tensor: Any) -> Any:
+    if is_tensor(nest):
+        return tensor(nest, name)
+    if isinstance(nest, Mapping):
+        return {k: _replaced(v, f"{name}.{k}", tensor) for k, v in nest.items()}
+    if isinstance(nest, list | tuple):
+        made = [_replaced(v, f"{name}.{i}", tensor) for i, v in enumerate(nest)]
+        return made if isinstance(nest, list) else tuple(made)
+    return nest
+
+
+def _argument_names(model: Any, given: Arguments) -> list[str]:
+    """What the model calls its arguments."""
+    try:
+        parameters = inspect.signature(model.forward).parameters.values()
+        kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        names = [p.name for p in parameters if p.kind in kinds]
+    except (TypeError, ValueError):
+        names = []
+    count = len(given.args)
+    return [*names, *(f"input_{i}" for i in range(len(names), count))][:count]
+
+
+def _graph(model: Any, attempt: Attempt, tensors: Mapping[str, tuple[Any, Any]]) -> Graph:
+    trace, sizes = attempt.trace, attempt.sizes
+    inputs = {name: sizes.type(t) for name, t in attempt.inputs.items()}
+    stored = {name: s for name, (s, _) in tensors.items()}
+    made = Translation(trace, inputs, stored, sizes)
+    results = [
+        trace.tensor(leaf) for leaf in _results(attempt.result) if isinstance(leaf, torch.Tensor)
+    ]
+    for tensor in results:
+        made.value(tensor)
+    outputs = made.builder.finish([tensor.name for tensor in results], _same)
+    return Graph(
+        type(model).__name__,
+        inputs,
+        tuple(made.builder.nodes),
+        outputs,
+        made.builder.ties(_same),
+        title="a module of PyTorch",
+        source=_kind(model),
+        reader="torch_module",
+        calls=tuple(trace.calls),
+        modules={name: _kind(module) for name, module in model.named_modules()},
+        homes=made.builder.homes(_same),
+    )
+
+
+def _kind(module: Any) -> str:
+    return f"{type(module).__module__}.{type(module).__qualname__}"
+
+
+def _same(stored: Stored) -> str:
+    return stored.name
+
+
+def _results(result: Any) -> Iterator[Any]:
+    """The tensors in what a model returns: in lists, mappings, and objects with fields."""
+    if isinstance(result, Mapping):
+        result = list(result.values())
+    elif dataclasses.is_dataclass(result) and not isinstance(result, type):
+        result = [getattr(result, f.name) for f in dataclasses.fields(result)]
+    if isinstance(result, list | tuple):
+        for part in result:
+            yield from _results(part)
+    else:
+        yield result
+
+
+def _failed(attempt: Attempt, graph: Graph) -> NetledgerError:
+    """The model's own error, where it was raised, with the ledger up to there."""
+    raised = attempt.error
+    text = " ".join(str(raised).split()) or "no message"
+    trace = attempt.trace
+    place = trace.failed or "forward"
+    error = ShapeError(f"the forward pass failed: {type(raised).__name__}: {text[:400]}")
+    error.at(where=place, received=trace.received)
+    error.partial = replace(infer(graph), failed=place)
+    return error

@@ -2,9 +2,10 @@
 
 What a format gives must be one of these, the first being the best:
 
-same        the difference from the zoo's own network is empty, also where the format has no word for
-            some operation, which is said in other words before it is written (a border as a layer
-            of its own); every layer, its parts taken together, makes, stores and multiplies the same
+same        the difference from the zoo's own network is empty, also where the format has no word
+            for some operation, which is said in other words before it is written (a border as a
+            layer of its own); every layer, its parts taken together, makes, stores and multiplies
+            the same
 counts      the format takes an operation without weights apart into arithmetic; all layers that
             store or multiply anything are the same
 """
@@ -212,10 +213,10 @@ def report(
     )
     yield ""
     yield (
-        "- **same**: `netledger diff` is empty: it finds nothing but other names, layouts and words, "
-        "and what does nothing. What a format has no word for is said in other words (below) before "
-        "it is written; every layer, its parts taken together, still makes, stores and multiplies "
-        "the same as in the zoo."
+        "- **same**: `netledger diff` is empty: it finds nothing but other names, layouts and "
+        "words, and what does nothing. What a format has no word for is said in other words "
+        "(below) before it is written; every layer, its parts taken together, still makes, stores "
+        "and multiplies the same as in the zoo."
     )
     yield (
         "- **counts**: the format takes local response normalisation apart into arithmetic; every "

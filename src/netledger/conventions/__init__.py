@@ -27,11 +27,19 @@ from netledger.conventions.convention import (
     Term,
 )
 from netledger.conventions.parameters import PARAMETERS, SIZES
+from netledger.conventions.peers import fvcore, keras, ptflops, thop, torch, torchinfo
 from netledger.conventions.work import WORK
 from netledger.errors import UnknownName
 from netledger.ledger import Ledger
 
-CONVENTIONS: Mapping[str, Convention] = {c.name: c for c in (*PARAMETERS, *WORK, *SIZES)}
+PEERS = tuple(
+    convention
+    for tool in (torchinfo, fvcore, thop, ptflops, torch, keras)
+    for convention in tool.CONVENTIONS
+)
+"""Those of other tools."""
+
+CONVENTIONS: Mapping[str, Convention] = {c.name: c for c in (*PARAMETERS, *WORK, *SIZES, *PEERS)}
 """Every convention, by name."""
 
 
@@ -55,6 +63,7 @@ __all__ = [
     "FLOPS",
     "MACS",
     "PARAMS",
+    "PEERS",
     "QUANTITIES",
     "Charge",
     "Convention",

@@ -8,7 +8,8 @@ executing it, so code and model cannot disagree.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from os import PathLike
 from typing import Any, Protocol
 
@@ -52,18 +53,25 @@ def target(name: str) -> Target:
 
     Raises:
         UnknownName: If there is no such target.
-        MissingPackage: If the framework is not installed.
+        MissingPackage: If the builder itself needs a package that is not installed.
     """
     if name not in TARGETS:
         raise UnknownName("target", name, TARGETS, hint=f"targets are {', '.join(TARGETS)}")
-    try:
+    with _needing(name):
         module: Any = importlib.import_module(f"netledger.build.{name}")
+    made: Target = module
+    return made
+
+
+@contextmanager
+def _needing(name: str) -> Iterator[None]:
+    """Says how to install what a target needs, if it is missing."""
+    try:
+        yield
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("netledger"):
             raise
         raise MissingPackage(error.name, extra=name, purpose=f"building for {name}") from None
-    made: Target = module
-    return made
 
 
 def build(source: str | PathLike[str] | Graph, to: str = "torch", inputs: Any = None) -> Any:
@@ -77,12 +85,16 @@ def build(source: str | PathLike[str] | Graph, to: str = "torch", inputs: Any = 
     Raises:
         NetledgerError: If the network cannot be built there; the message names the layer and why.
     """
-    return target(to).make(read(source, inputs))
+    builder, graph = target(to), read(source, inputs)
+    with _needing(to):
+        return builder.make(graph)
 
 
 def write(source: str | PathLike[str] | Graph, to: str, inputs: Any = None) -> str | bytes:
     """What `netledger build` writes: source code, or for ONNX the bytes of a file."""
-    return target(to).source(read(source, inputs))
+    builder, graph = target(to), read(source, inputs)
+    with _needing(to):
+        return builder.source(graph)
 
 
 __all__ = ["TARGETS", "Target", "Weights", "build", "target", "write"]

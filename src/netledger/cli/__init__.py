@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from netledger.cli.answers import check, diff
+from netledger.cli.build import build
 from netledger.cli.common import Group
 from netledger.cli.ledgers import explain, layer, schema, show, zoo
 
@@ -24,11 +25,12 @@ def main() -> None:
     netledger explain alexnet Conv-1     every number of a row, derived
     netledger check alexnet              findings, like a linter; budgets
     netledger diff alexnet alexnet-2012  what differs, with the cause of every difference
+    netledger build alexnet --to torch   a real model: torch, keras, jax, onnx
     netledger zoo                        the networks it knows by name
 
     MODEL is a name of the zoo or a file. Exit codes: 0 fine, 1 the answer is "no", 2 bad input.
     """
 
 
-for command in (show, explain, layer, check, diff, zoo, schema):
+for command in (show, explain, layer, check, diff, build, zoo, schema):
     main.add_command(command)

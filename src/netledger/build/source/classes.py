@@ -70,7 +70,7 @@ def is_chain(block: Block, kinds: Kinds) -> bool:
 
 
 def _constructor(kind: Kind, kinds: Kinds, style: Style, rest: list[str]) -> list[str]:
-    arguments = [f"{p.name}: {_annotation(kind, kinds, i)}" for i, p in enumerate(kind.parameters)]
+    arguments = [f"{p.name}: {annotation(kind, kinds, i)}" for i, p in enumerate(kind.parameters)]
     for i, p in enumerate(kind.parameters):
         if p.default is not ...:
             arguments[i] += f" = {flat(p.default)}"
@@ -87,7 +87,7 @@ def _constructor(kind: Kind, kinds: Kinds, style: Style, rest: list[str]) -> lis
     return [*found, *(body + rest or [f"{INDENT * 2}pass"])]
 
 
-def _annotation(kind: Kind, kinds: Kinds, place: int) -> str:
+def annotation(kind: Kind, kinds: Kinds, place: int) -> str:
     values = [kinds.calls[id(member)].args[place].value for member in kind.members]
     types = {type(value) for value in values}
     if len(types) == 1:

@@ -166,6 +166,10 @@ class Kinds:
                 name = f"in_{what}"
             elif column.values == ends["out"] and what in ("channels", "features"):
                 name = f"out_{what}"
+            elif column.values == ends["out"] and base in ("filters", "units"):
+                name = base
+            elif base in ("filters", "units"):
+                name = f"{own}{base}"
             elif side in ("in", "out") or base == "num_features":
                 name = f"{own}{what}"
             else:
@@ -253,7 +257,7 @@ def _unified(calls: list[Call], columns: Columns) -> Call:
 def _column(args: tuple[Arg, ...]) -> Column:
     """The values of an argument in all members; widths of all kinds are one kind of argument."""
     name = args[0].name
-    width = name.endswith(("channels", "features"))
+    width = name.endswith(("channels", "features", "filters", "units"))
     return Column("width" if width else name, tuple(arg.value for arg in args))
 
 

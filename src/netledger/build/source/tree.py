@@ -16,6 +16,7 @@ class Leaf:
 
     Attributes:
         name: What it is called within its module; an identifier, or a number.
+        key: What it is called there in the graph.
         row: Its row in the ledger of the framework's axis order.
         node: The node.
     """
@@ -23,6 +24,7 @@ class Leaf:
     name: str
     row: Row
     node: Node
+    key: str = ""
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -48,6 +50,7 @@ class Block:
     outputs: tuple[str, ...] = ()
     scope: str = ""
     numbered: bool = False
+    key: str = ""
 
     @property
     def chain(self) -> bool:
@@ -132,9 +135,11 @@ class _Grower:
             path = f"{scope}.{key}" if scope else key
             if len(members) == 1:
                 node = members[0]
-                block.children.append(Leaf(local, self.rows[node.name], node))
+                block.children.append(Leaf(local, self.rows[node.name], node, key))
             else:
-                block.children.append(self._block(local, path, members))
+                inner = self._block(local, path, members)
+                inner.key = key
+                block.children.append(inner)
         self._wire(block, nodes)
         self._number(block, [key for key, _ in order])
         return block

@@ -1,0 +1,40 @@
+"""What generated Keras code defines itself where it needs it."""
+
+from __future__ import annotations
+
+LOCAL_RESPONSE_NORM = '''\
+@keras.saving.register_keras_serializable("netledger")
+class LocalResponseNormalization(layers.Layer):
+    """x / (k + alpha / size × Σ x²)^beta over neighbouring channels; AlexNet, section 3.3."""
+
+    def __init__(
+        self,
+        size: int = 5,
+        alpha: float = 1e-4,
+        beta: float = 0.75,
+        k: float = 1.0,
+        **kwargs: object,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        channels = x.shape[-1]
+        around = [(0, 0)] * (len(x.shape) - 1) + [(self.size // 2, (self.size - 1) // 2)]
+        squares = ops.pad(ops.square(x), around)
+        total = sum(squares[..., i : i + channels] for i in range(self.size))
+        return x / (self.k + self.alpha / self.size * total) ** self.beta
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return input_shape
+
+    def get_config(self) -> dict:
+        own = {"size": self.size, "alpha": self.alpha, "beta": self.beta, "k": self.k}
+        return {**super().get_config(), **own}
+'''
+
+NORMAL = '''\
+def normal() -> keras.initializers.Initializer:
+    """Initial weights as published: N(0, {std}²)."""
+    return keras.initializers.RandomNormal(stddev={std})
+'''

@@ -21,6 +21,7 @@ from netledger.cli.common import (
 from netledger.errors import UsageError
 
 LEDGER_FORMATS = ("table", "markdown", "csv", "json", "latex", "yaml")
+CONVENTION_FORMATS = ("table", "json")
 EXPLAIN_FORMATS = ("text", "markdown", "latex", "json")
 ZOO_FORMATS = ("table", "json")
 
@@ -39,6 +40,12 @@ ZOO_FORMATS = ("table", "json")
     help="Order in which tensor sizes are printed. By default hwc for channels-last networks, "
     "else the source's own.",
 )
+@click.option(
+    "--conventions",
+    is_flag=True,
+    help="Count it as others do (torchinfo, fvcore, …) and say why each total is not ours; "
+    "formats: table, json.",
+)
 def show(
     model: str,
     inputs: tuple[str, ...],
@@ -48,6 +55,7 @@ def show(
     ops: bool,
     depth: int | None,
     layout: str | None,
+    conventions: bool,
 ) -> None:
     """Print the ledger of MODEL: sizes, weights, biases, parameters, multiply-adds.
 
@@ -71,9 +79,20 @@ def show(
     netledger show alexnet
     netledger show alexnet --input HxWx3
     netledger show resnet50 --depth 1
+    netledger show resnet50 --conventions
     netledger show my-net.yaml --format csv -o my-net.csv
     """
     format = chosen(format, output, LEDGER_FORMATS)
+    if conventions:
+        if format not in CONVENTION_FORMATS:
+            raise UsageError(
+                f"conventions are not written as {format}",
+                hint=f"--format: {', '.join(CONVENTION_FORMATS)}",
+            )
+        from netledger.render.conventions import write
+
+        write_text(write(read_ledger(model, inputs, batch), format), output)
+        return
     ledger = read_ledger(model, inputs, batch)
     if format == "table":
         text = table(ledger, sys.stdout, output, ops=ops, depth=depth, layout=layout)

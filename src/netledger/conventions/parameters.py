@@ -52,6 +52,10 @@ def with_buffers(ledger: Ledger) -> Iterable[Charge]:
             yield Charge(row.name, "buffers (running statistics) are counted", p.count)
 
 
+def _bytes(count: Any, bits: int) -> Any:
+    return count * (bits // 8) if bits >= 8 else ceil_div(count * bits, 8)
+
+
 def _as_bytes(bits: int, dtype: str) -> Callable[[Ledger], Iterable[Charge]]:
     """A rule that stores every number in so many bits."""
 
@@ -59,7 +63,7 @@ def _as_bytes(bits: int, dtype: str) -> Callable[[Ledger], Iterable[Charge]]:
         for row, p in stored(ledger):
             now: Any = p.stored_bytes or 0
             cause = f"{p.dtype} stored as {dtype}"
-            yield Charge(row.name, cause, add_up((ceil_div(p.count * bits, 8), -now)))
+            yield Charge(row.name, cause, add_up((_bytes(p.count, bits), -now)))
 
     return rule
 

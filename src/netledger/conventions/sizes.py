@@ -7,6 +7,7 @@ from typing import Any
 from netledger.formula import prod, substitute
 from netledger.graph import Shape
 from netledger.ledger import Ledger, Row
+from netledger.ops.base import Spatial
 
 
 class Sized:
@@ -29,6 +30,20 @@ class Sized:
     def outputs(self) -> tuple[Shape, ...]:
         """The shape of each output."""
         return tuple(self._count(t.shape) for t in self.row.outputs)
+
+    @property
+    def result(self) -> Shape:
+        """The shape of the first output as PyTorch has it: the channels of a map are second."""
+        return self._channels_second(self.outputs[0])
+
+    @property
+    def source(self) -> Shape:
+        """The shape of the first input as PyTorch has it."""
+        return self._channels_second(self.inputs[0])
+
+    def _channels_second(self, shape: Shape) -> Shape:
+        last = isinstance(self.op, Spatial) and self.op.channels_last and len(shape) > 2
+        return (shape[0], shape[-1], *shape[1:-1]) if last else shape
 
     @property
     def taken(self) -> Any:

@@ -9,7 +9,6 @@ from typing import Any
 from netledger.conventions.convention import Charge
 from netledger.conventions.peers.modules import Called, Network
 from netledger.conventions.sizes import Sized
-from netledger.formula import prod
 from netledger.graph import BIAS
 from netledger.ledger import add_up
 from netledger.ops import (
@@ -73,7 +72,7 @@ def not_counted(row: Sized) -> str:
         return "products of two computed tensors are not counted"
     if isinstance(row.op, Recurrent):
         return "recurrent layers are not counted"
-    return "layers that are not modules of a known class are not counted"
+    return "layers that are not called as modules of a known class are not counted"
 
 
 def biases(row: Sized) -> Any:
@@ -104,8 +103,3 @@ def made(row: Sized) -> Any:
 def ranked(words: Iterable[str], rule: Rule) -> dict[str, Rule]:
     """The same rule for the classes of one, two and three spatial axes."""
     return {f"{word}{rank}d": rule for word in words for rank in (1, 2, 3)}
-
-
-def positions(shape: Any) -> Any:
-    """The product of all axes but the second, the channels."""
-    return shape[0] * prod(shape[2:])

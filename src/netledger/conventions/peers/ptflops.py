@@ -123,6 +123,20 @@ The trace does not tell ``F.softmax(x)`` from ``x.softmax()``, which is not repl
 from ``x.matmul(y)``, which is: the first of each pair is assumed.
 """
 
+CALLS = {
+    **{
+        word: f"aten.{word.lower()}" for word in ("ReLU", "PReLU", "ELU", "GELU", "SiLU", "Softmax")
+    },
+    **{
+        f"{lead.title()}{kind.title()}Pool{rank}d": f"aten.{lead and lead + '_'}{kind}_pool{rank}d"
+        for lead in ("", "adaptive")
+        for kind in ("max", "avg")
+        for rank in (1, 2, 3)
+    },
+    "Upsample": "aten.upsample_nearest2d",
+}
+"""The replaced function that a module calls."""
+
 PRODUCTS = ("aten.bmm", "aten.mm", "aten.addmm", "aten.baddbmm")
 """Products whose name in a trace can only come from a function that is replaced."""
 
@@ -133,7 +147,7 @@ TIMM_ATTENTION = "timm.layers.attention.Attention"
 def pytorch(ledger: Ledger) -> Iterable[Charge]:
     """What the backend ``pytorch`` counts differently."""
     network = Network(ledger)
-    targets = {node.name: node.target.removesuffix("_") for node in ledger.graph.nodes}
+    targets = _targets(network)
 
     def hook(call: Called) -> Hook | None:
         if _inside(call):
@@ -157,6 +171,15 @@ def pytorch(ledger: Ledger) -> Iterable[Charge]:
             yield Charge(name, TWICE, theirs - (0 if name in hooked else row.macs))
         elif target in FUNCTIONS:
             yield Charge(name, TWICE if name in hooked else _alone(row), FUNCTIONS[target](row))
+
+
+def _targets(network: Network) -> dict[str, str]:
+    """What each operation is called in a trace; without one, what PyTorch's module would call."""
+    graph = network.ledger.graph
+    if graph.calls:
+        return {node.name: node.target.removesuffix("_") for node in graph.nodes}
+    called = {call.main.row.name: call.layer for call in network.calls}
+    return {row.row.name: CALLS.get(called.get(row.row.name, ""), "") for row in network.rows}
 
 
 def _divided(ledger: Ledger, network: Network, hooked: list[Charge]) -> Iterator[Charge]:

@@ -61,8 +61,8 @@ def _softmax(call: Called) -> Hook:
 
 def _adaptive(call: Called) -> Hook:
     row = call.main
-    x: Any = row.inputs[0][2:]
-    y: Any = row.outputs[0][2:] or (1,) * len(x)
+    x: Any = row.source[2:]
+    y: Any = row.result[2:] or (1,) * len(x)
     cause = "adaptive average pooling: one for each tap and one for each number made"
     if any(isinstance(d, Formula) for d in (*x, *y)):
         return Hook(extras=((cause, None),))  # symbols cannot be divided so

@@ -47,12 +47,12 @@ def _once(kept: Iterable[Kept]) -> list[Kept]:
 
 
 def _hook(call: Called, kept: list[Kept]) -> Hook | None:
-    out = call.rows[-1].outputs[0] if call.rows[-1].row.outputs else ()
+    out = call.rows[-1].result if call.rows[-1].row.outputs else ()
     if not kept or not out:
         return None
     op = call.main.op
     if isinstance(op, Recurrent):
-        out = call.main.outputs[0]
+        out = call.main.result
     weights = add_up(_at(call, k, out) * k.count for k in kept if "weight" in k.name)
     added = add_up(_at(call, k, out) * k.count for k in kept if "bias" in k.name)
     if isinstance(op, ChannelNorm | LayerNorm | BatchNorm):

@@ -20,6 +20,7 @@ from netledger.graph import Graph
 from netledger.infer import infer
 from netledger.ledger import Ledger
 from netledger.readers import read
+from netledger.reconcile import reconcile
 
 __version__ = "0.1.0"
 
@@ -33,6 +34,7 @@ __all__ = [
     "diff",
     "ledger",
     "read",
+    "reconcile",
 ]
 
 

@@ -8,6 +8,7 @@ from netledger.cli.answers import check, diff
 from netledger.cli.build import build
 from netledger.cli.common import Group
 from netledger.cli.ledgers import explain, layer, schema, show, zoo
+from netledger.cli.reconcile import reconcile
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -25,6 +26,7 @@ def main() -> None:
     netledger explain alexnet Conv-1     every number of a row, derived
     netledger check alexnet              findings, like a linter; budgets
     netledger diff alexnet alexnet-2012  what differs, with the cause of every difference
+    netledger reconcile alexnet 60M      why a count is not the claimed one
     netledger build alexnet --to torch   a real model: torch, keras, jax, onnx
     netledger zoo                        the networks it knows by name
 
@@ -32,5 +34,5 @@ def main() -> None:
     """
 
 
-for command in (show, explain, layer, check, diff, build, zoo, schema):
+for command in (show, explain, layer, check, diff, reconcile, build, zoo, schema):
     main.add_command(command)

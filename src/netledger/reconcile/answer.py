@@ -1,0 +1,134 @@
+"""The answer to a claim: how the number may be read, and a search for each way to read it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from netledger.errors import UsageError
+from netledger.ledger import Ledger
+from netledger.reconcile.claim import BYTES, FLOPS, MACS, NOUNS, Claim
+from netledger.reconcile.proposal import Explanation, Proposal, Reconciliation
+from netledger.reconcile.search import Search, best
+from netledger.reconcile.subject import Subject
+from netledger.reconcile.words import signed
+
+
+def answer(ledger: Ledger, claim: Claim, seconds: float) -> Reconciliation:
+    """The explanations of a claim about a network."""
+    subject = Subject(ledger, claim.quantity)
+    if not subject.rows and claim.quantity not in ("activations",):
+        raise UsageError("the network stores nothing that could be counted otherwise")
+    deadline = time.monotonic() + seconds
+    unknown = {BYTES: "params", FLOPS: MACS}.get(claim.quantity, claim.quantity)
+    complete = unknown not in ledger.totals.unknown
+    if claim.holds(subject.count):
+        found, tried, cut = [_held(subject, claim)], 1, False
+        if not claim.exact:
+            found += _besides(subject, claim)
+    else:
+        found, tried, cut = _searched(subject, claim, deadline)
+    return Reconciliation(
+        model=ledger.graph.name,
+        claim=claim,
+        count=subject.count,
+        explanations=best(found),
+        complete=complete,
+        tried=tried,
+        cut=cut,
+    )
+
+
+def _searched(
+    subject: Subject, claim: Claim, deadline: float
+) -> tuple[list[Explanation], int, bool]:
+    found: list[Explanation] = []
+    tried, cut = 0, False
+    readings = list(_readings(subject, claim))
+    for left, (s, read, lead) in zip(range(len(readings), 0, -1), readings, strict=True):
+        if read.holds(s.count):
+            assert lead is not None
+            exact = read.exact and s.count == read.low
+            found.append(Explanation((lead,), s.count, exact))
+            continue
+        known = min((e.cost for e in found), default=100.0)
+        if lead is not None and lead.cost > known + 3.0:
+            continue
+        now = time.monotonic()
+        search = Search(s, read, now + (deadline - now) / left, lead, known)
+        found += search.run()
+        tried, cut = tried + search.tried, cut or search.cut
+    return found, tried, cut
+
+
+def _held(s: Subject, claim: Claim) -> Explanation:
+    """The count is what is claimed, to the last digit or rounded."""
+    if claim.exact:
+        return Explanation((), s.count, True)
+    return Explanation((_rounding(s.count, claim, 0.0),), s.count, False)
+
+
+def _besides(s: Subject, claim: Claim) -> list[Explanation]:
+    """What else rounds to the claim, if it is very plausible: without the head, say."""
+    search = Search(s, claim, time.monotonic())
+    return [
+        Explanation((p,), s.count + p.delta, False)
+        for p in search._cheapest(s)
+        if p.cost <= 3.0 and p.kind != "classes" and claim.holds(s.count + p.delta)
+    ]
+
+
+def _rounding(count: int, claim: Claim, cost: float) -> Proposal:
+    """The claim is the count with fewer digits."""
+    below, above = count - claim.value, claim.value - count
+    if 2 * abs(below) <= claim.step:
+        how = "rounded"
+    else:
+        how = "cut off, not rounded" if below > 0 else "rounded up"
+    text = f"{count:,} {NOUNS[claim.quantity]} {how} to {_digits(claim)}"
+    arithmetic = f"{count:,} is {signed(int(below if below > 0 else -above))} from {claim.text}"
+    return Proposal("rounding", (), 0, text, arithmetic, cost, frozenset())
+
+
+def _digits(claim: Claim) -> str:
+    number = len(str(int(claim.value / claim.step)))
+    return f"{number} digit" if number == 1 else f"{number} digits"
+
+
+def _readings(s: Subject, claim: Claim) -> Iterator[tuple[Subject, Claim, Proposal | None]]:
+    """The ways to read a claim: as it stands; FLOPs as MACs; prefixes of 1,024; rounded zeros."""
+    yield s, claim, None
+    if claim.quantity == FLOPS:
+        halved = Subject(s.ledger, MACS, s.spent)
+        text = "one FLOP for each multiply-accumulate, not two"
+        how = f"{s.count:,}/2 = {halved.count:,}"
+        lead = Proposal("convention", (), halved.count - s.count, text, how, 0.5)
+        yield halved, claim, lead
+    binary = claim.binary()
+    if binary is not None:
+        power = len(str(claim.scale)) // 3
+        prefix = ("", "thousand", "million", "billion", "trillion")[power]
+        text = f"a {prefix} is 1,024{'²³⁴'[power - 2] if power > 1 else ''} = {1024**power:,}"
+        if claim.quantity == BYTES:
+            letter = "KMGT"[power - 1]
+            text = f"{letter}B are {letter}iB: {1024**power:,} bytes"
+        cost = 1.0 if claim.quantity == BYTES else 5.0
+        how = f"{s.count:,}/{1024**power:,} = {s.count / 1024**power:,.2f}"
+        yield s, binary, Proposal("unit", (), 0, text, how, cost)
+    yield from _rounder(s, claim)
+
+
+def _rounder(s: Subject, claim: Claim) -> Iterator[tuple[Subject, Claim, Proposal | None]]:
+    """Trailing zeros taken for rounding: the most digits that hold the count, or else two."""
+    readings = list(claim.coarser())
+    for read in readings:
+        digits = len(str(int(read.value / read.step)))
+        if read.holds(s.count):
+            cost = {1: 7.0, 2: 3.0}.get(digits, 2.0)
+            yield s, read, _rounding(s.count, read, cost)
+            return
+    for read in readings:
+        if len(str(int(read.value / read.step))) == 2 and claim.exact:
+            text = f"{claim.text} is rounded to two digits"
+            how = f"{read.low:,} to {read.high:,}"
+            yield s, read, Proposal("rounding", (), 0, text, how, 3.0)

@@ -1,0 +1,63 @@
+"""The hypotheses: one class for each cause, in one tuple."""
+
+from __future__ import annotations
+
+from netledger.reconcile.hypotheses.base import Change, Hypothesis
+from netledger.reconcile.hypotheses.blocks import Depth
+from netledger.reconcile.hypotheses.counting import (
+    Buffers,
+    Conventions,
+    OtherQuantity,
+    Packed,
+    Trained,
+    Unused,
+)
+from netledger.reconcile.hypotheses.ends import (
+    AuxHead,
+    Classes,
+    Head,
+    Positions,
+    Ties,
+    Vocabulary,
+)
+from netledger.reconcile.hypotheses.layers import Groups, Kernels, Neighbours, Sparse
+from netledger.reconcile.hypotheses.maps import (
+    FlattenMaps,
+    InputSize,
+    Paddings,
+    Poolings,
+    Strides,
+)
+from netledger.reconcile.hypotheses.stored import Bias, NormAffine
+from netledger.reconcile.hypotheses.widths import Factor, Widths
+
+HYPOTHESES: tuple[Hypothesis, ...] = (
+    Conventions(),
+    Buffers(),
+    Bias(),
+    NormAffine(),
+    Classes(),
+    Head(),
+    AuxHead(),
+    Ties(),
+    Vocabulary(),
+    Positions(),
+    Groups(),
+    Kernels(),
+    Depth(),
+    Widths(),
+    Factor(),
+    Sparse(),
+    Neighbours(),
+    Packed(),
+    Trained(),
+    Unused(),
+    OtherQuantity(),
+    FlattenMaps(),
+    Poolings(),
+    InputSize(),
+    Paddings(),
+    Strides(),
+)
+
+__all__ = ["HYPOTHESES", "Change", "Hypothesis"]

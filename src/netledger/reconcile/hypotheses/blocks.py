@@ -1,0 +1,198 @@
+"""Depth: repeated blocks, one more or fewer of them; layers like their neighbour."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations
+from typing import NamedTuple
+
+from netledger.graph import BIAS, BUFFER, WEIGHT
+from netledger.ledger import Row
+from netledger.ops.pool import Pool
+from netledger.reconcile.hypotheses.base import Hypothesis, multiples, one_of
+from netledger.reconcile.proposal import Cell, Proposal
+from netledger.reconcile.subject import CONV, LINEAR, Subject, outputs_of, sizes, tensor, weight_of
+from netledger.reconcile.words import listed, named, product, several, signed, stored
+
+MOST = 64
+"""Nobody forgets more blocks than this."""
+
+
+class Family(NamedTuple):
+    """Blocks that are alike: `blocks` holds the layers of each."""
+
+    stem: str
+    blocks: tuple[tuple[Row, ...], ...]
+    names: tuple[str, ...]
+
+    @property
+    def cells(self) -> list[Cell]:
+        """What one block stores."""
+        return [
+            Cell(row.name, p.name, p.role, p.count)
+            for row in self.blocks[-1]
+            for p in row.parameters
+            if p.tied_to is None and p.role != BUFFER
+        ]
+
+
+def families(s: Subject) -> list[Family]:
+    """The repeated blocks of a network, by the numbers in the names of its modules."""
+    return s.once("families", _families)
+
+
+def _families(s: Subject) -> list[Family]:
+    numbered: dict[str, dict[str, list[Row]]] = {}
+    for row in s.rows:
+        parts = row.name.split(".")
+        for i, part in enumerate(parts[:-1]):
+            if part.isdigit():
+                stem = ".".join(parts[:i])
+                numbered.setdefault(stem, {}).setdefault(f"{stem}.{part}", []).append(row)
+        keras = re.match(r"^(.*?block)(\d+)_", row.name)
+        if keras and "." not in row.name:
+            numbered.setdefault(keras[1], {}).setdefault(keras[1] + keras[2], []).append(row)
+    found = []
+    for stem, blocks in numbered.items():
+        alike: dict[tuple[object, ...], list[str]] = {}
+        for name, rows in blocks.items():
+            alike.setdefault(_signature(rows), []).append(name)
+        for names in alike.values():
+            members = tuple(tuple(blocks[name]) for name in names)
+            if any(weight_of(row) is not None for row in members[0]):
+                found.append(Family(stem, members, tuple(names)))
+    return found
+
+
+def _signature(rows: Sequence[Row]) -> tuple[object, ...]:
+    return tuple((p.role, p.shape) for row in rows for p in row.parameters)
+
+
+class Depth(Hypothesis):
+    """More blocks, or fewer."""
+
+    def fixed(self, s: Subject) -> Iterable[Proposal]:
+        """One layer more or fewer that keeps the number of channels; one in each of some stages."""
+        for family in families(s):
+            if len(family.blocks) > 1:
+                for more in (-2, -1, 1, 2):
+                    yield from _blocks(s, [family], more, 6.0)
+        yield from _new_layers(s)
+        layers = _keeping(s)
+        for row in layers:
+            cost = 5.0 + one_of(len(layers))
+            yield from _copies(s, [row], 1, cost)
+            if len(layers) < 40:
+                yield from _copies(s, [row], -1, cost + 1)
+        if 1 < len(layers) <= 8:
+            for some in (c for n in (2, 3, 4) for c in combinations(layers, n)):
+                in_a_row = layers.index(some[-1]) - layers.index(some[0]) == len(some) - 1
+                yield from _copies(s, some, 1, 5.0 if in_a_row else 9.0)
+
+    def solve(self, s: Subject, low: int, high: int) -> Iterable[Proposal]:
+        """As many blocks of a family as give the difference; as many of each family."""
+        found = families(s)
+        many = [f for f in found if len(f.blocks) > 1]
+        for some in [[f] for f in found] + ([many] if len(many) > 1 else []):
+            unit = s.weigh([c for f in some for c in f.cells])
+            for more in multiples(unit or 0, low, high, range(-MOST, MOST + 1)):
+                if more and -min(len(f.blocks) for f in some) <= more <= MOST:
+                    fixed = len(some) == 1 and len(some[0].blocks) > 1 and abs(more) < 3
+                    if not fixed:
+                        yield from _blocks(s, some, more, 4.0 + len(some) / 4)
+        yield from self._layers(s, low, high)
+
+    @staticmethod
+    def _layers(s: Subject, low: int, high: int) -> Iterator[Proposal]:
+        for row in _keeping(s):
+            for more in multiples(row.params or 0, low, high, range(2, 9)):
+                if 1 < more <= MOST and s.quantity == "params":
+                    yield from _copies(s, [row], more, 7.0)
+
+
+def _blocks(s: Subject, some: Sequence[Family], more: int, cost: float) -> Iterable[Proposal]:
+    cells = [c._replace(delta=c.delta * more) for f in some for c in f.cells]
+    unit = s.weigh([c for f in some for c in f.cells]) or 0
+    each = " in each stage" if len(some) > 1 else ""
+    what = several(abs(more), "block")
+    text = (
+        f"{what} {'more' if more > 0 else 'fewer'}{each} like {listed(f.names[-1] for f in some)}"
+    )
+    price = cost + one_of(abs(more)) + one_of(len(some[0].blocks) if more < 0 else 1) / 4
+    found = s.offer("depth", price, text, cells, arithmetic=f"{signed(more)} × {unit:,}")
+    return [_of_blocks(p, some) for p in found]
+
+
+def _of_blocks(p: Proposal, some: Sequence[Family]) -> Proposal:
+    from dataclasses import replace
+
+    arithmetic = f"{p.arithmetic} = {signed(p.delta)}" if "×" in p.arithmetic else p.arithmetic
+    return replace(p, rows=tuple(f.names[-1] for f in some), arithmetic=arithmetic)
+
+
+def _keeping(s: Subject) -> list[Row]:
+    """Layers with as many outputs as inputs, one of each shape: a stack can have one more."""
+    return s.once("keeping", _find_keeping)
+
+
+def _find_keeping(s: Subject) -> list[Row]:
+    found: list[Row] = []
+    before: Row | None = None
+    for row in s.ledger.ops:
+        if isinstance(row.op, Pool):
+            before = None
+        if not s.is_a(row, CONV) and not s.is_a(row, LINEAR):
+            continue
+        shape = _square_shape(row)
+        if shape:
+            if before is not None and _square_shape(before) == shape:
+                found.pop()
+            found.append(row)
+        before = row
+    return found if len(found) <= 40 else []
+
+
+def _square_shape(row: Row) -> tuple[int, ...]:
+    """The shape of a kernel with as many outputs as inputs."""
+    weight = weight_of(row)
+    if weight is None or len(weight.shape) < 2 or weight.shape[0] != weight.shape[1]:
+        return ()
+    return sizes(weight)
+
+
+def _new_layers(s: Subject) -> Iterator[Proposal]:
+    """A layer that nobody mentions: as many outputs as inputs, behind one that is there."""
+    rows = [r for r in (*s.sort(CONV), *s.sort(LINEAR)) if weight_of(r) is not None][:-1]
+    seen: set[tuple[int, int]] = set()
+    for row in rows if len(rows) <= 60 else ():
+        width, biased = outputs_of(row), tensor(row, "bias") is not None
+        for kernel in (3, 1) if s.is_a(row, CONV) else (0,):
+            if (width, kernel) in seen or (kernel and len(row.outputs[0].shape) != 4):
+                continue
+            seen.add((width, kernel))
+            taps = kernel * kernel or 1
+            cells = [Cell("new layer", "weight", WEIGHT, taps * width * width)]
+            cells += [Cell("new layer", "bias", BIAS, width)] if biased else []
+            what = f"{kernel}×{kernel} convolution" if kernel else "linear layer"
+            text = f"one more {what} {width:,} → {width:,} after {row.name}"
+            shape = (width, width, *(kernel, kernel)[: 2 * bool(kernel)])
+            how = f"{product(shape)}{f' + {width:,}' if biased else ''}"
+            yield from s.offer("depth", 6.5 + one_of(len(rows)) / 2, text, cells, arithmetic=how)
+
+
+def _copies(s: Subject, rows: Sequence[Row], more: int, cost: float) -> Iterable[Proposal]:
+    cells = [
+        Cell(row.name, p.name, p.role, more * p.count)
+        for row in rows
+        for p in row.parameters
+        if p.tied_to is None and p.role != BUFFER
+    ]
+    if more > 0:
+        what = f"{several(more, 'layer')} more like {named(rows, 'layer')}"
+        if len(rows) > 1:
+            what = f"a layer more like each of {listed(r.name for r in rows)}"
+    else:
+        what = f"without {named(rows, 'layer')}"
+    how = f"{stored(rows[0])}: {signed((rows[0].params or 0) * more)}" if len(rows) == 1 else ""
+    return s.offer("depth", cost + one_of(abs(more)), what, cells, arithmetic=how)

@@ -1,0 +1,373 @@
+"""The two ends of a network: classes, heads, vocabularies, positions, ties."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from math import isqrt
+
+from netledger.conventions.roles import aux_heads, heads, position_embeddings
+from netledger.edits import SetField
+from netledger.graph import BIAS, BUFFER, WEIGHT
+from netledger.ledger import Row
+from netledger.reconcile.claim import PARAMS
+from netledger.reconcile.hypotheses.base import Hypothesis, multiples, number_cost, one_of
+from netledger.reconcile.proposal import Cell, Proposal
+from netledger.reconcile.subject import (
+    CONV,
+    EMBEDDING,
+    LINEAR,
+    TENSOR,
+    Subject,
+    outputs_of,
+    sizes,
+    tensor,
+    weight_of,
+)
+from netledger.reconcile.words import listed, signed, sum_up
+
+CLASSES = (
+    *(1000, 10, 100, 1001, 21841, 21842, 21843, 365, 2, 1, 3, 4, 5, 6, 7, 8, 20, 21, 22),
+    *(37, 80, 81, 90, 91, 101, 102, 120, 128, 196, 200, 256, 257, 400, 555, 600, 700, 8142),
+    *(10450, 11221, 11821, 512, 768, 1024, 2048),
+)
+"""ImageNet, CIFAR, Caltech, Places, Flowers, Kinetics, COCO, VOC … and their backgrounds."""
+VOCABULARIES = (
+    *(30522, 30000, 28996, 50257, 50265, 50304, 50272, 32000, 32128, 32001, 32064, 128256),
+    *(256000, 256128, 250002, 250880, 49408, 151936, 152064, 129280, 51200, 50280, 50277, 50400),
+    *(30528, 119547, 105879, 21128, 31002, 100352, 65024, 64000, 102400, 131072, 49152, 32768),
+)
+LENGTHS = (128, 256, 512, 514, 1024, 1026, 2048, 2050, 4096, 8192, 77, 1500, 448)
+
+
+def last_layers(s: Subject) -> tuple[Row, ...]:
+    """The layers that make the classes."""
+    return s.once("last layers", _last_layers)
+
+
+def _last_layers(s: Subject) -> tuple[Row, ...]:
+    found = heads(s.ledger)
+    rows = [row for row in s.rows if row.name in found and weight_of(row) is not None]
+    if not rows:
+        rows = [r for r in s.sort(LINEAR) if weight_of(r) is not None][-1:]
+    return tuple(rows)
+
+
+class Classes(Hypothesis):
+    """The last layer has another number of outputs."""
+
+    def fixed(self, s: Subject) -> Iterable[Proposal]:
+        """The numbers of classes of well-known data sets."""
+        for rows, cost in self._choices(s):
+            own = outputs_of(rows[0])
+            for number in CLASSES:
+                yield from self._other(s, rows, number - own, cost)
+
+    def solve(self, s: Subject, low: int, high: int) -> Iterable[Proposal]:
+        """Whatever number gives the difference."""
+        for rows, cost in self._choices(s):
+            unit = s.weigh(self._cells(rows, 1))
+            own = outputs_of(rows[0])
+            for more in multiples(unit or 0, low, high):
+                if own + more > 0 and own + more not in CLASSES:
+                    yield from self._other(s, rows, more, cost)
+
+    def _choices(self, s: Subject) -> Iterator[tuple[tuple[Row, ...], float]]:
+        rows = last_layers(s)
+        if rows and len({outputs_of(r) for r in rows}) == 1:
+            yield rows, 3.0
+        if len(rows) > 1:
+            for row in rows:
+                yield (row,), 5.0
+
+    @staticmethod
+    def _cells(rows: Sequence[Row], more: int) -> list[Cell]:
+        found = []
+        for row in rows:
+            weight = weight_of(row)
+            assert weight is not None
+            found.append(
+                Cell(row.name, weight.name, WEIGHT, more * weight.count // outputs_of(row))
+            )
+            if tensor(row, "bias"):
+                found.append(Cell(row.name, "bias", BIAS, more))
+        return found
+
+    def _other(self, s: Subject, rows: Sequence[Row], more: int, cost: float) -> Iterable[Proposal]:
+        own = outputs_of(rows[0])
+        number = own + more
+        field = "out_features" if s.is_a(rows[0], LINEAR) else "out_channels"
+        edits = [SetField(r.name, field, number) for r in rows if r.op and field in r.op.rules]
+        weights = [weight_of(row) for row in rows]
+        per = sum(w.count // own for w in weights if w) + sum(bool(tensor(r, "bias")) for r in rows)
+        return s.offer(
+            "classes",
+            cost + _classes_cost(number),
+            f"{number:,} classes instead of {own:,} in {listed(r.name for r in rows)}",
+            self._cells(rows, more),
+            edits=edits,
+            arithmetic=f"{signed(more)} × {per:,} = {signed(more * per)}",
+        )
+
+
+def _classes_cost(number: int) -> float:
+    if number in CLASSES[:7]:
+        return 0.0
+    return 2.0 if number in CLASSES else 1.5 + number_cost(number) / 2
+
+
+class Head(Hypothesis):
+    """The fully connected layers after the convolutions are left out, or a classifier is added."""
+
+    def fixed(self, s: Subject) -> Iterable[Proposal]:
+        """Without all of them; with one more."""
+        convs = s.sort(CONV)
+        if convs:
+            after = s.rows[s.rows.index(convs[-1]) + 1 :]
+            rows = [row for row in after if s.is_a(row, LINEAR)]
+            if 1 < len(rows) < 6 and len(rows) == len([r for r in after if r.params]):
+                cells = [Cell(r.name, p.name, p.role, -p.count) for r in rows for p in r.parameters]
+                text = f"without the fully connected layers {listed(r.name for r in rows)}"
+                yield from s.offer("head", 3.0, text, cells)
+        for number in CLASSES[:8]:
+            yield from self._added(s, number)
+
+    def solve(self, s: Subject, low: int, high: int) -> Iterable[Proposal]:
+        """A classifier for whatever number of classes."""
+        features = self._features(s)
+        for number in multiples(features + 1, low, high) if features else ():
+            if number > 1 and number not in CLASSES[:8]:
+                yield from self._added(s, number)
+
+    def _added(self, s: Subject, number: int) -> Iterable[Proposal]:
+        features = self._features(s)
+        if not features or s.quantity != PARAMS:
+            return
+        delta = features * number + number
+        yield Proposal(
+            "head",
+            (),
+            delta,
+            f"with a classifier of {number:,} classes on the {features:,} features",
+            f"{features:,}×{number:,} + {number:,} = {delta:,}",
+            4.0 + number_cost(number, CLASSES[:8]),
+            frozenset({"classifier"}),
+        )
+
+    @staticmethod
+    def _features(s: Subject) -> int:
+        return s.once("features", _features)
+
+
+def _features(s: Subject) -> int:
+    """The features that the network returns, if it does not return classes."""
+    types = {v: t for r in s.ledger.ops for v, t in zip(r.made, r.outputs, strict=False)}
+    shapes = [types[v].shape for v in s.graph.outputs if v in types]
+    if not shapes or outputs_of(last_layers(s)[0] if last_layers(s) else s.rows[-1]) in CLASSES[:4]:
+        return 0
+    shape = shapes[0]
+    last_conv = s.sort(CONV)[-1:]
+    sizes = [shape[-1] if len(shape) < 4 else outputs_of(last_conv[0]) if last_conv else 0]
+    return sizes[0] if type(sizes[0]) is int else 0
+
+
+class AuxHead(Hypothesis):
+    """Auxiliary classifiers, which serve training only: one of them left out, or added."""
+
+    def fixed(self, s: Subject) -> Iterable[Proposal]:
+        """Each alone; and those of papers, on the maps where they stand."""
+        named = aux_heads(s.ledger)
+        rows = [row for row in s.rows if row.name in named]
+        tops = dict.fromkeys(_top(row) for row in rows)
+        for top in tops if len(tops) > 1 else ():
+            mine = [row for row in rows if _top(row) == top]
+            cells = [Cell(r.name, p.name, p.role, -p.count) for r in mine for p in r.parameters]
+            yield from s.offer("aux-head", 5.0, f"without the auxiliary head {top}", cells)
+        if not rows:
+            yield from _missing_heads(s)
+
+
+def _top(row: Row) -> str:
+    return (row.scope or row.name).split(".")[0]
+
+
+def _missing_heads(s: Subject) -> Iterator[Proposal]:
+    """GoogLeNet's heads, where inception modules are; and one like an FCN's own."""
+    last = last_layers(s)
+    if not last or s.quantity != PARAMS:
+        return
+    classes = outputs_of(last[0])
+    widths = list(dict.fromkeys(_channels(s)))
+    normed = not any(tensor(r, "bias") for r in s.sort(CONV))
+    fc = 2048 * 1024 + 1024 + 1024 * classes + classes
+    for i, first in enumerate(widths):
+        for second in widths[i + 1 :] if len(widths) < 12 else ():
+            found = [c * 128 + (256 if normed else 128) + fc for c in (first, second)]
+            joined = {first, second} == {512, 528}
+            text = f"with two auxiliary heads, on maps of {first} and {second} channels"
+            how = f"C×128 + {'2×' if normed else ''}128 + 2,048×1,024 + 1,024"
+            how = f"{how} + 1,024×{classes:,} + {classes:,} each: {sum_up(found)}"
+            yield _head(text, how, found, 2.5 if joined else 8.5)
+    if s.is_a(last[0], CONV):
+        for channels in widths:
+            mid = channels // 4
+            delta = 9 * channels * mid + 2 * mid + mid * classes + classes
+            text = f"with an auxiliary head (3×3, 1×1) on maps of {channels:,} channels"
+            how = f"3²×{channels:,}×{mid:,} + 2×{mid:,} + {mid:,}×{classes:,} + {classes:,}"
+            yield _head(text, f"{how} = {delta:,}", [delta], 3.0 + one_of(len(widths)))
+
+
+def _head(text: str, arithmetic: str, deltas: list[int], cost: float) -> Proposal:
+    return Proposal(
+        "aux-head", (), sum(deltas), text, arithmetic, cost, frozenset({"auxiliary heads"})
+    )
+
+
+def _channels(s: Subject) -> Iterator[int]:
+    """The channels of maps that several layers share, and of those that layers join."""
+    for row in s.ledger.ops:
+        if row.kind in ("Concat", "Add") and row.outputs and len(row.outputs[0].shape) == 4:
+            yield from (
+                d for d in (row.outputs[0].shape[-1], row.outputs[0].shape[1])
+                if type(d) is int and d >= 128 and d % 8 == 0
+            )  # fmt: skip
+
+
+class Ties(Hypothesis):
+    """Shared tensors counted again, or tensors shared that need not be."""
+
+    def fixed(self, s: Subject) -> Iterable[Proposal]:
+        """What is shared, together and one by one; what could be."""
+        tied = [(r, p) for r in s.rows for p in r.parameters if p.tied_to is not None]
+        large = [(r, p) for r, p in tied if len(p.shape) > 1]
+        if s.quantity != PARAMS:
+            return
+        for chosen in [large, *([pair] for pair in large if len(large) > 1)]:
+            if chosen and type(chosen[0][1].count) is int:
+                deltas = [p.count for _, p in chosen]
+                names = listed(f"{r.name}.{p.name}" for r, p in chosen)
+                text = f"shared tensors counted again: {names}"
+                touched = frozenset(f"{r.name}/{p.name}" for r, p in chosen)
+                rows = tuple(dict.fromkeys(r.name for r, _ in chosen))
+                yield Proposal(
+                    "tied-embedding", rows, sum(deltas), text, sum_up(deltas), 2.0, touched
+                )
+        for table in s.sort(EMBEDDING):
+            yield from self._of_table(s, table, bool(tied))
+
+    def _of_table(self, s: Subject, table: Row, tied: bool) -> Iterable[Proposal]:
+        weight = weight_of(table)
+        if weight is None or weight.shape[0] < 256:
+            return
+        for row in s.sort(LINEAR):
+            other = weight_of(row)
+            if other is not None and other.shape == weight.shape:
+                cells = [Cell(row.name, other.name, WEIGHT, -other.count)]
+                text = f"{row.name} shares the matrix of {table.name}"
+                yield from s.offer("tied-embedding", 2.5, text, cells)
+        if not tied and weight.shape[0] > 4096:
+            text = f"an output layer as large as {table.name}, which it does not share"
+            cells = [Cell("output layer", "weight", WEIGHT, weight.count)]
+            yield from s.offer("tied-embedding", 4.5, text, cells)
+
+
+class Vocabulary(Hypothesis):
+    """Another number of tokens."""
+
+    def fixed(self, s: Subject) -> Iterable[Proposal]:
+        """Well-known vocabularies."""
+        for rows, own in self._tables(s):
+            for size in VOCABULARIES:
+                yield from self._other(s, rows, own, size - own)
+
+    def solve(self, s: Subject, low: int, high: int) -> Iterable[Proposal]:
+        """Whatever number of tokens gives the difference."""
+        for rows, own in self._tables(s):
+            unit = s.weigh(self._cells(rows, own, 1))
+            for more in multiples(unit or 0, low, high):
+                if own + more > 0 and own + more not in VOCABULARIES:
+                    yield from self._other(s, rows, own, more)
+
+    @staticmethod
+    def _tables(s: Subject) -> Iterator[tuple[list[Row], int]]:
+        """The largest table of embeddings, with everything that has as many rows."""
+        tables = [r for r in s.sort(EMBEDDING) if weight_of(r) is not None]
+        if not tables:
+            return
+        largest = max(tables, key=lambda r: weight_of(r).count)  # type: ignore[union-attr]
+        own = outputs_of(largest)
+        rows = [largest, *(r for r in s.sort(LINEAR) if _rows_of(r) == own)]
+        yield rows, own
+
+    @staticmethod
+    def _cells(rows: list[Row], own: int, more: int) -> list[Cell]:
+        return [
+            Cell(r.name, p.name, p.role, more * p.count // own)
+            for r in rows
+            for p in r.parameters
+            if p.tied_to is None and p.shape and p.shape[0] == own
+        ]
+
+    def _other(self, s: Subject, rows: list[Row], own: int, more: int) -> Iterable[Proposal]:
+        cost = 3.0 if own + more in VOCABULARIES else 4.0 + number_cost(own + more) / 2
+        return s.offer(
+            "vocabulary",
+            cost,
+            f"a vocabulary of {own + more:,} instead of {own:,}",
+            self._cells(rows, own, more),
+            arithmetic=f"{signed(more)} × {(s.weigh(self._cells(rows, own, 1)) or 0):,}",
+        )
+
+
+def _rows_of(row: Row) -> int:
+    shapes = [p.shape for p in row.parameters if p.role != BUFFER and p.shape]
+    return int(shapes[0][0]) if shapes and type(shapes[0][0]) is int else 0
+
+
+class Positions(Hypothesis):
+    """Learned embeddings of more positions, or of fewer: another input size, another length."""
+
+    def solve(self, s: Subject, low: int, high: int) -> Iterable[Proposal]:
+        """The number of positions that gives the difference."""
+        for row in self._tables(s):
+            weight = weight_of(row)
+            if weight is None or len(weight.shape) < 2:
+                continue
+            dim = sizes(weight)[-1]
+            own = weight.count // dim
+            extra = own - isqrt(own) ** 2 if s.is_a(row, TENSOR) else 0
+            if extra > 2:
+                continue
+            known = LENGTHS if not s.is_a(row, TENSOR) else _squares(extra)
+            for more in multiples(dim, low, high, [n - own for n in known]):
+                if own + more in known:
+                    yield from self._other(s, row, own, more, dim, extra)
+
+    @staticmethod
+    def _tables(s: Subject) -> list[Row]:
+        return s.once("position embeddings", _position_tables)
+
+    @staticmethod
+    def _other(
+        s: Subject, row: Row, own: int, more: int, dim: int, extra: int
+    ) -> Iterable[Proposal]:
+        new, side = own + more, isqrt(own + more - extra)
+        text = f"{new:,} positions instead of {own:,} in {row.name}"
+        if s.is_a(row, TENSOR):
+            old = isqrt(own - extra)
+            text = f"input of {side}×{side} patches instead of {old}×{old}: {text}"
+        yield from s.offer(
+            "input-size",
+            3.0,
+            text,
+            [Cell(row.name, "weight", WEIGHT, more * dim)],
+            arithmetic=f"{signed(more)} × {dim:,} = {signed(more * dim)}",
+        )
+
+
+def _position_tables(s: Subject) -> list[Row]:
+    named = position_embeddings(s.ledger)
+    return [row for row in s.rows if row.name in named]
+
+
+def _squares(extra: int) -> list[int]:
+    return [n * n + extra for n in range(2, 129)]

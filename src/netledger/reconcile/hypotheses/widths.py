@@ -1,0 +1,197 @@
+"""Other widths: one layer's, solved from what it feeds; the whole network's, by a factor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+
+from netledger.edits import SetField
+from netledger.graph import BIAS, BUFFER, WEIGHT
+from netledger.ledger import Row
+from netledger.ops import Activation, Conv, Dropout, Flatten, Identity, Linear, PReLU
+from netledger.ops.norm import ChannelNorm, LayerNorm, LocalResponseNorm
+from netledger.ops.pool import AdaptivePool, GlobalPool, Pool
+from netledger.reconcile.hypotheses.base import Change, Hypothesis, multiples, number_cost, one_of
+from netledger.reconcile.hypotheses.ends import last_layers
+from netledger.reconcile.proposal import Cell, Proposal
+from netledger.reconcile.subject import (
+    CONV,
+    LINEAR,
+    Subject,
+    last_word,
+    outputs_of,
+    sort_of,
+    tensor,
+    weight_of,
+)
+from netledger.reconcile.words import listed, named, signed
+
+PASSING = (
+    *(Activation, Dropout, Identity, PReLU, LocalResponseNorm, Pool, AdaptivePool, GlobalPool),
+    *(ChannelNorm, LayerNorm),
+)
+"""Operations that make as many channels as they take."""
+FACTORS = (
+    *(Fraction(n, 8) for n in (1, 2, 3, 4, 5, 6, 7, 10, 12, 14, 16, 24, 32)),
+    *(Fraction(1, 3), Fraction(2, 3), Fraction(11, 10), Fraction(6, 5), Fraction(13, 10)),
+    Fraction(7, 5),
+)
+MOST_ROWS = 400
+
+
+class Widths(Hypothesis):
+    """One layer, or layers of one name, with another number of kernels or neurons.
+
+    One kernel more is so many parameters more in the layer itself, in the normalisations that it
+    passes and in the layers that it feeds: the rest is a division.
+    """
+
+    def solve(self, s: Subject, low: int, high: int) -> Iterable[Proposal]:
+        """The number of kernels that gives the difference."""
+        for rows, cells, cost in self._units(s):
+            unit = s.weigh(cells)
+            own = outputs_of(rows[0])
+            known = [n - own for n in _round(own)]
+            for more in multiples(unit or 0, low, high, known):
+                number = own + more
+                if number > 0 and more and (number % 4 == 0 or abs(more) < 3):
+                    yield from self._other(s, rows, cells, more, cost)
+
+    def _units(self, s: Subject) -> list[tuple[list[Row], list[Cell], float]]:
+        return s.once("width units", lambda s: list(self._find_units(s)))
+
+    @staticmethod
+    def _find_units(s: Subject) -> Iterator[tuple[list[Row], list[Cell], float]]:
+        last = {row.name for row in last_layers(s)}
+        rows = [r for r in (*s.sort(CONV), *s.sort(LINEAR)) if r.name not in last]
+        if len(rows) > MOST_ROWS:
+            return
+        single = {}
+        for row in rows:
+            cells = _unit(s, row)
+            if cells:
+                single[row.name] = cells
+                yield [row], cells, 5.5 + one_of(len(rows))
+        alike: dict[tuple[str, int], list[Row]] = {}
+        for row in rows:
+            if row.name in single:
+                alike.setdefault((last_word(row.name), outputs_of(row)), []).append(row)
+        for some in alike.values():
+            if len(some) > 1:
+                yield some, _merged([c for row in some for c in single[row.name]]), 6.0
+
+    @staticmethod
+    def _other(
+        s: Subject, rows: list[Row], cells: list[Cell], more: int, cost: float
+    ) -> Iterable[Proposal]:
+        number, unit = outputs_of(rows[0]) + more, s.weigh(cells) or 0
+        what = "neurons" if sort_of(rows[0]) == LINEAR else "kernels"
+        text = f"{number:,} {what} instead of {number - more:,} in {named(rows, 'layer')}"
+        fed = [c.row for c in cells if all(c.row != r.name for r in rows)]
+        if fed and len(rows) == 1:
+            text += f", which feed {listed(dict.fromkeys(fed))}"
+        field = "out_features" if what == "neurons" else "out_channels"
+        editable = all(isinstance(r.op, Conv | Linear) for r in rows)
+        edits = [SetField(r.name, field, number) for r in rows] if editable else []
+        how = f"{signed(more)} × {unit:,} = {signed(more * unit)}"
+        price = cost + number_cost(number) / 2
+        grown = [c._replace(delta=c.delta * more) for c in cells]
+        found = s.offer("width", price, text, grown, edits=edits)
+        yield from (_explained(p, rows, how) for p in found)
+
+
+def _explained(p: Proposal, rows: list[Row], how: str) -> Proposal:
+    from dataclasses import replace
+
+    return replace(p, rows=tuple(r.name for r in rows), arithmetic=how)
+
+
+def _round(own: int) -> list[int]:
+    """The widths that people choose."""
+    found = {own * n // 8 for n in (1, 2, 3, 4, 5, 6, 7, 9, 10, 12, 14, 16, 24, 32)}
+    return sorted(
+        found | {n for n in (16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024, 2048, 4096)}
+    )
+
+
+def _merged(cells: list[Cell]) -> list[Cell]:
+    found: dict[tuple[str, str, str], int] = {}
+    for c in cells:
+        key = c.row, c.name, c.role
+        found[key] = found.get(key, 0) + c.delta
+    return [Cell(*key, delta) for key, delta in found.items()]
+
+
+def _unit(s: Subject, row: Row) -> list[Cell]:
+    """What one output more adds, layer by layer; nothing if that cannot be said."""
+    weight, own = weight_of(row), outputs_of(row)
+    if weight is None or own < 2 or getattr(row.op, "groups", 1) != 1:
+        return []
+    cells = [Cell(row.name, weight.name, WEIGHT, weight.count // own)]
+    if tensor(row, "bias"):
+        cells.append(Cell(row.name, "bias", BIAS, 1))
+    todo, seen = [(taker, 1) for taker in s.next(row)], set()
+    while todo:
+        taker, times = todo.pop()
+        if taker.name in seen:
+            continue
+        seen.add(taker.name)
+        fed = _fed(taker, own * times)
+        if fed is None:
+            return []
+        cells += [c._replace(delta=c.delta * times) for c in fed]
+        if isinstance(taker.op, PASSING):
+            todo += [(after, times) for after in s.next(taker)]
+        elif isinstance(taker.op, Flatten):
+            shape = taker.input_types[0].shape[1:]
+            area = [d for d in shape if type(d) is int]
+            whole = 1
+            for d in area:
+                whole *= d
+            todo += [(after, whole // own) for after in s.next(taker)]
+    return cells
+
+
+def _fed(taker: Row, channels: int) -> list[Cell] | None:
+    """What one input more adds to a layer; None if it cannot have one more alone."""
+    op = taker.op
+    if isinstance(op, Flatten):
+        return []
+    if isinstance(op, PASSING):
+        learned = [p for p in taker.parameters if p.role != BUFFER and p.tied_to is None]
+        return [Cell(taker.name, p.name, p.role, p.count // channels) for p in learned]
+    weight = weight_of(taker)
+    if not isinstance(op, Conv | Linear) or weight is None or getattr(op, "groups", 1) != 1:
+        return None
+    if weight.count % channels:
+        return None
+    return [Cell(taker.name, weight.name, WEIGHT, weight.count // channels)]
+
+
+class Factor(Hypothesis):
+    """The whole network wider or narrower by a factor."""
+
+    def networks(self, s: Subject) -> Iterable[Change]:
+        """Every width but the last, times the factor."""
+        last = {row.name for row in last_layers(s)}
+        rows = [
+            r
+            for r in (*s.sort(CONV), *s.sort(LINEAR))
+            if r.name not in last and isinstance(r.op, Conv | Linear)
+        ]
+        convs = [r for r in rows if isinstance(r.op, Conv)]
+        for chosen, what in ((rows, "layer"), (convs, "convolution")):
+            if len(chosen) < 2 or (chosen is convs and len(convs) == len(rows)):
+                continue
+            for factor in FACTORS:
+                widths = [outputs_of(r) * factor for r in chosen]
+                if all(w.denominator == 1 for w in widths):
+                    edits = tuple(map(_widen, chosen, widths))
+                    cost = 4.0 if factor in (2, Fraction(1, 2)) else 5.0
+                    text = f"{factor} times as many kernels in {len(chosen):,} {what}s"
+                    yield Change("width", cost, text, edits)
+
+
+def _widen(row: Row, width: Fraction) -> SetField:
+    field = "out_features" if isinstance(row.op, Linear) else "out_channels"
+    return SetField(row.name, field, int(width))

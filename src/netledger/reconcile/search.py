@@ -1,0 +1,284 @@
+"""The search: from the count to the claim by as few and as plausible causes as possible.
+
+Most causes only add: each layer's part in the count is a sum over what it stores, so two causes
+that touch nothing in common may be added, and pairs are found by looking up what is missing
+(meet in the middle). Causes with a number in them are solved for what is missing. Edits that change
+the size of maps are applied, and the network is derived anew; then the search goes on from there.
+"""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from netledger.reconcile.claim import Claim
+from netledger.reconcile.hypotheses import HYPOTHESES, Change, Hypothesis
+from netledger.reconcile.proposal import Explanation, Proposal
+from netledger.reconcile.subject import Subject
+from netledger.reconcile.words import listed
+
+MOST_COST = {1: 24.0, 2: 17.0, 3: 10.5}
+"""So surprising may one cause be, two together, three together; beyond, chance explains more."""
+ROUNDED_COST = {1: 14.0, 2: 9.0, 3: 0.0}
+"""The same for a claim of few digits, which many causes lead to."""
+EACH = 1.0
+"""What every further cause costs, in bits."""
+SLACK = 6.0
+"""Explanations that are so much more surprising than the best are not told."""
+FURTHER = 3.0
+"""Nor are more causes weighed than could come so near to the best."""
+MOST_TOLD, MOST_OF_KIND = 5, 2
+SHAPING = ("input-size", "rounding-mode", "padding", "kernel", "stride", "pooling", "flatten")
+"""Causes that change the size of maps, in the order in which they are applied."""
+
+SOLVERS = tuple(h for h in HYPOTHESES if type(h).solve is not Hypothesis.solve)
+
+Measured = tuple[Proposal, Subject]
+
+
+class Search:
+    """One search.
+
+    Args:
+        subject: The network.
+        claim: What is claimed.
+        deadline: When to stop, as `time.monotonic` tells it.
+        lead: A cause that comes before all others: how the number itself is to be read.
+        known: How surprising the best explanation is that is known already.
+    """
+
+    def __init__(
+        self,
+        subject: Subject,
+        claim: Claim,
+        deadline: float,
+        lead: Proposal | None = None,
+        known: float = 100.0,
+    ) -> None:
+        self.known = known
+        self.s, self.claim, self.deadline = subject, claim, deadline
+        self.lead = () if lead is None else (lead,)
+        self.bounds = MOST_COST if claim.exact else ROUNDED_COST
+        self.found: list[Explanation] = []
+        self.tried = 0
+        self.cut = False
+        self.alone: dict[tuple[str, str], int] = {}
+
+    def run(self) -> list[Explanation]:
+        """Everything that leads from the count to the claim."""
+        fixed = self._cheapest(self.s)
+        self._single(self.s, fixed, ())
+        changes = self._measured(self.s)
+        for proposal, _ in changes:
+            self.alone[proposal.kind, proposal.text] = self.s.count + proposal.delta
+            self._offer(self.s, (proposal,))
+        if not self._good_enough(2):
+            self._pairs(fixed)
+            self._solved_pairs(fixed)
+        self._beyond(changes)
+        if not self._good_enough(3):
+            self._triples(fixed)
+        return self.found
+
+    @property
+    def late(self) -> bool:
+        """Whether the time is up."""
+        if time.monotonic() > self.deadline:
+            self.cut = True
+        return self.cut
+
+    def _good_enough(self, causes: int) -> bool:
+        """Whether so many causes could not be more plausible than what is found already."""
+        least = 4.0 * (causes - 1)
+        return self.known <= least or any(e.cost <= least for e in self.found)
+
+    def _limit(self, causes: int) -> float:
+        best = min((e.cost for e in self.found), default=self.known)
+        return min(self.bounds[causes], best + (SLACK if causes == 1 else FURTHER))
+
+    @staticmethod
+    def _cheapest(s: Subject) -> list[Proposal]:
+        """What the network offers, the most plausible first; of equal ones only the first."""
+        found: dict[tuple[int, frozenset[str]], Proposal] = {}
+        for hypothesis in HYPOTHESES:
+            for p in hypothesis.fixed(s):
+                key = p.delta, p.touches
+                if key not in found or found[key].cost > p.cost:
+                    found[key] = p
+        return sorted(found.values(), key=lambda p: p.cost)
+
+    def _single(self, s: Subject, fixed: Iterable[Proposal], before: tuple[Proposal, ...]) -> None:
+        """What one more cause explains, after those `before`."""
+        for p in fixed:
+            self._offer(s, (p,), before)
+        low, high = self.claim.low - s.count, self.claim.high - s.count
+        for hypothesis in SOLVERS:
+            for p in hypothesis.solve(s, low, high):
+                self._offer(s, (p,), before)
+
+    def _offer(
+        self, s: Subject, causes: tuple[Proposal, ...], before: tuple[Proposal, ...] = ()
+    ) -> None:
+        """Keeps an explanation if it leads to the claim and is not too surprising."""
+        self.tried += 1
+        result = s.count + sum(p.delta for p in causes)
+        if not self.claim.holds(result):
+            return
+        whole = self.lead + before + causes
+        cost = sum(p.cost for p in whole)
+        number = len(before) + len(causes)
+        if cost <= self._limit(number):
+            if len(whole) > 1:
+                last = whole[-1]
+                whole = (*whole[:-1], replace(last, cost=last.cost + EACH * (number - 1)))
+            exact = self.claim.exact and result == self.claim.low
+            self.found.append(Explanation(whole, result, exact, self._notes(before + causes)))
+
+    def _notes(self, causes: tuple[Proposal, ...]) -> tuple[str, ...]:
+        if len(causes) < 2:
+            return ()
+        notes = [p.note for p in causes if p.note]
+        for p in causes:
+            alone = self.alone.get((p.kind, p.text))
+            if alone is not None and alone - self.s.count != p.delta:
+                notes.append(f"{_short(p)} alone gives {alone:,}")
+        return tuple(notes)
+
+    def _measured(self, s: Subject) -> list[Measured]:
+        """Every edit that needs the network derived anew, the most plausible first."""
+        changes = sorted((c for h in HYPOTHESES for c in h.networks(s)), key=lambda c: c.cost)
+        if not changes or not s.editable:
+            return []
+        found = []
+        for change in changes:
+            if self.late:
+                break
+            made = _measure(s, change)
+            if made is not None:
+                found.append(made)
+        return found
+
+    def _pairs(self, fixed: list[Proposal]) -> None:
+        """Two causes that touch nothing in common: what is missing is looked up."""
+        by_delta = sorted(fixed, key=lambda p: p.delta)
+        deltas = [p.delta for p in by_delta]
+        for p in fixed:
+            limit = self._limit(2) - EACH
+            if 2 * p.cost > limit or self.late:
+                return
+            low = self.claim.low - self.s.count - p.delta
+            high = self.claim.high - self.s.count - p.delta
+            for other in by_delta[bisect_left(deltas, low) : bisect_right(deltas, high)]:
+                fits = p.cost + other.cost <= limit and (p.cost, p.text) < (other.cost, other.text)
+                if fits and apart(p, other):
+                    self._offer(self.s, _ordered(p, other))
+
+    def _solved_pairs(self, fixed: list[Proposal]) -> None:
+        """One cause of the network's own, and one solved for what is then missing."""
+        for p in fixed:
+            limit = self._limit(2) - EACH
+            if p.cost + 3.0 > min(limit, 10.0) or self.late:
+                return
+            low = self.claim.low - self.s.count - p.delta
+            high = self.claim.high - self.s.count - p.delta
+            for hypothesis in SOLVERS:
+                for other in hypothesis.solve(self.s, low, high):
+                    if p.cost + other.cost <= min(limit, 13.0) and apart(p, other):
+                        self._offer(self.s, _ordered(p, other))
+
+    def _beyond(self, changes: list[Measured]) -> None:
+        """One more cause after each edit that was measured; the cheapest edits first."""
+        for proposal, made in changes:
+            if self.late or proposal.cost + 2.0 > self._limit(2) - EACH:
+                return
+            made.most = self._limit(2) - EACH - proposal.cost
+            self._single(made, self._cheapest(made), (proposal,))
+            if proposal.kind in SHAPING:
+                for change in self._followers(made, proposal):
+                    then = _measure(made, change)
+                    if then is not None:
+                        self._offer(made, (then[0],), (proposal,))
+
+    def _followers(self, made: Subject, proposal: Proposal) -> Iterator[Change]:
+        changes = (c for h in HYPOTHESES for c in h.networks(made) if c.kind in SHAPING)
+        for change in sorted(changes, key=lambda c: c.cost):
+            if self.late or proposal.cost + change.cost > self._limit(2) - EACH:
+                return
+            if SHAPING.index(change.kind) > SHAPING.index(proposal.kind):
+                yield change
+
+    def _triples(self, fixed: list[Proposal]) -> None:
+        """Three of the most plausible causes."""
+        few = [p for p in fixed if p.cost <= 5.5][:90]
+        by_delta = sorted(few, key=lambda p: p.delta)
+        deltas = [p.delta for p in by_delta]
+        for i, p in enumerate(few):
+            for q in few[i + 1 :]:
+                limit = self._limit(3) - 2 * EACH
+                if p.cost + 2 * q.cost > limit or self.late:
+                    break
+                if not apart(p, q):
+                    continue
+                low = self.claim.low - self.s.count - p.delta - q.delta
+                high = self.claim.high - self.s.count - p.delta - q.delta
+                for r in by_delta[bisect_left(deltas, low) : bisect_right(deltas, high)]:
+                    fits = p.cost + q.cost + r.cost <= limit and q.cost <= r.cost and r is not q
+                    if fits and apart(p, r) and apart(q, r):
+                        self._offer(self.s, _ordered(p, q, r))
+
+
+def _measure(s: Subject, change: Change) -> Measured | None:
+    return s.measure(change.kind, change.cost, change.text, change.edits, change.rows)
+
+
+def apart(a: Proposal, b: Proposal) -> bool:
+    """Whether two causes count nothing in common otherwise, so that their deltas add up."""
+    if "/" in a.touches or "/" in b.touches or not a.touches.isdisjoint(b.touches):
+        return False
+    return not (_whole(a) & _rows(b)) and not (_whole(b) & _rows(a))
+
+
+def _rows(p: Proposal) -> set[str]:
+    return {key.rpartition("/")[0] for key in p.touches}
+
+
+def _whole(p: Proposal) -> set[str]:
+    return {key[:-1] for key in p.touches if key.endswith("/")}
+
+
+ORDER = ("aux-head", "depth", "width", "groups", "kernel", "classes", "vocabulary", "bias")
+
+
+def _ordered(*causes: Proposal) -> tuple[Proposal, ...]:
+    """Causes in the order in which people think of them: the network first, then its counting."""
+    place = {kind: i for i, kind in enumerate(ORDER)}
+    return tuple(sorted(causes, key=lambda p: place.get(p.kind, len(ORDER))))
+
+
+def _short(p: Proposal) -> str:
+    """A cause in a word or two, for a note."""
+    return p.text.split(" before ")[0].split(" after ")[0].split(":")[0]
+
+
+def best(found: list[Explanation]) -> tuple[Explanation, ...]:
+    """The most plausible explanations, few of a sort."""
+    told: list[Explanation] = []
+    seen: set[tuple[object, ...]] = set()
+    whole = {frozenset((p.kind, p.text) for p in e.causes) for e in found}
+    for e in sorted(found, key=lambda e: (round(e.cost, 3), len(e.causes), e.kinds)):
+        causes = frozenset((p.kind, p.text) for p in e.causes)
+        if len(causes) > 1 and any(other < causes for other in whole):
+            continue  # a part of it explains the claim already
+        alike = [o for o in told if o.kinds == e.kinds]
+        key = e.kinds, e.result, tuple(frozenset(p.rows) for p in e.causes)
+        if len(told) >= MOST_TOLD or e.cost > told[0].cost + SLACK if told else False:
+            break
+        if len(alike) < MOST_OF_KIND and key not in seen:
+            seen.add(key)
+            told.append(e)
+    return tuple(told)
+
+
+__all__ = ["Search", "apart", "best", "listed"]

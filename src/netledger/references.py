@@ -268,6 +268,8 @@ def _hf(path: str) -> Any:
         raise UsageError(f"{file} is no JSON: {error}") from None
     if not isinstance(given, dict) or not isinstance(given.get("model_type"), str):
         raise UsageError(f"{file} has no model_type", hint="it is not a config of transformers")
+    if importlib.util.find_spec("torchvision") is not None:
+        _import("torchvision")  # transformers imports it too, and stumbles where it does not load
     transformers = _import("transformers")
     _import("torch")
     own = {key: value for key, value in given.items() if key != "auto_map"}  # code that it brings

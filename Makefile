@@ -6,6 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 FUZZ_SECONDS ?= 60
+FUZZ_SEED ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq
 
 # Material for MkDocs announces the end of its own support in every build; this silences it.
@@ -91,7 +92,7 @@ fuzz: $(STAMPS)/test ## fuzz every parser for FUZZ_SECONDS (60) each, two at a t
 	@echo "check: fuzz"
 	@if $(BIN)/python -c 'import atheris' 2>/dev/null; then \
 	  printf '%s\n' fuzz/fuzz_*.py | \
-	    xargs -P 2 -I TARGET $(BIN)/python fuzz/run.py TARGET $(FUZZ_SECONDS); \
+	    xargs -P 2 -I TARGET $(BIN)/python fuzz/run.py TARGET $(FUZZ_SECONDS) $(FUZZ_SEED); \
 	else \
 	  echo "skipped: atheris is not installed here (requirements/fuzz.txt)"; \
 	fi

@@ -5,16 +5,7 @@ Run: python fuzz/fuzz_caffe.py -max_total_time=60
 
 from __future__ import annotations
 
-import sys
-import tempfile
-from pathlib import Path
-
-import atheris
-
-with atheris.instrument_imports(include=["netledger"]):
-    import netledger
-    from netledger.readers import caffe
-    from netledger.readers.common import Source
+from target import fuzz
 
 SEED = b"""
 name: "n" state { phase: TEST }
@@ -30,30 +21,7 @@ layer { name: "r" type: "Reshape" bottom: "k" top: "r" reshape_param { shape { d
 layer { name: "f" type: "InnerProduct" bottom: "r" top: "f" inner_product_param { num_output: 5 } }
 layer { name: "l" type: "SoftmaxWithLoss" bottom: "f" top: "l" }
 """
-FOLDER = Path(tempfile.mkdtemp(prefix="netledger-fuzz-"))
-
-
-def one(data: bytes) -> None:
-    """Reads one input."""
-    path = FOLDER / "input"
-    path.write_bytes(data)
-    try:
-        with Source.open(str(path)) as source:
-            graph = caffe.read(source)
-        ledger = netledger.infer(graph)
-        assert ledger.totals and ledger.rows and ledger.to_dict()
-    except netledger.NetledgerError as error:
-        assert str(error)
-
-
-def main() -> None:
-    """Starts the fuzzer; its own options are those of libFuzzer."""
-    corpus = FOLDER / "corpus"
-    corpus.mkdir()
-    (corpus / "seed").write_bytes(SEED)
-    atheris.Setup([*sys.argv, str(corpus)], one)
-    atheris.Fuzz()
 
 
 if __name__ == "__main__":
-    main()
+    fuzz("caffe", (SEED,))

@@ -5,16 +5,7 @@ Run: python fuzz/fuzz_cuda_convnet.py -max_total_time=60
 
 from __future__ import annotations
 
-import sys
-import tempfile
-from pathlib import Path
-
-import atheris
-
-with atheris.instrument_imports(include=["netledger"]):
-    import netledger
-    from netledger.readers import cuda_convnet
-    from netledger.readers.common import Source
+from target import fuzz
 
 SEED = b"""
 [data]
@@ -62,30 +53,7 @@ inputs=f
 type=cost.logreg
 inputs=data,s
 """
-FOLDER = Path(tempfile.mkdtemp(prefix="netledger-fuzz-"))
-
-
-def one(data: bytes) -> None:
-    """Reads one input."""
-    path = FOLDER / "input"
-    path.write_bytes(data)
-    try:
-        with Source.open(str(path)) as source:
-            graph = cuda_convnet.read(source)
-        ledger = netledger.infer(graph)
-        assert ledger.totals and ledger.rows and ledger.to_dict()
-    except netledger.NetledgerError as error:
-        assert str(error)
-
-
-def main() -> None:
-    """Starts the fuzzer; its own options are those of libFuzzer."""
-    corpus = FOLDER / "corpus"
-    corpus.mkdir()
-    (corpus / "seed").write_bytes(SEED)
-    atheris.Setup([*sys.argv, str(corpus)], one)
-    atheris.Fuzz()
 
 
 if __name__ == "__main__":
-    main()
+    fuzz("cuda_convnet", (SEED,))

@@ -6,18 +6,8 @@ Run: python fuzz/fuzz_gguf.py -max_total_time=60
 from __future__ import annotations
 
 import struct
-import sys
-import tempfile
-from pathlib import Path
 
-import atheris
-
-with atheris.instrument_imports(include=["netledger"]):
-    import netledger
-    from netledger.readers import gguf
-    from netledger.readers.common import Source
-
-FOLDER = Path(tempfile.mkdtemp(prefix="netledger-fuzz-"))
+from target import fuzz
 
 
 def text(value: bytes) -> bytes:
@@ -46,28 +36,5 @@ def file() -> bytes:
     return head + bytes(-len(head) % 32) + bytes(72)
 
 
-def one(data: bytes) -> None:
-    """Reads one input."""
-    path = FOLDER / "input"
-    path.write_bytes(data)
-    try:
-        with Source.open(str(path)) as source:
-            if not gguf.accepts(source):
-                return
-            ledger = netledger.infer(gguf.read(source))
-        assert ledger.totals and ledger.rows and ledger.to_dict()
-    except netledger.NetledgerError as error:
-        assert str(error)
-
-
-def main() -> None:
-    """Starts the fuzzer; its own options are those of libFuzzer."""
-    corpus = FOLDER / "corpus"
-    corpus.mkdir()
-    (corpus / "seed").write_bytes(file())
-    atheris.Setup([*sys.argv, "-max_len=5000", str(corpus)], one)
-    atheris.Fuzz()
-
-
 if __name__ == "__main__":
-    main()
+    fuzz("gguf", (file(),), longest=5000, asked=True)

@@ -7,21 +7,12 @@ from __future__ import annotations
 
 import io
 import json
-import sys
-import tempfile
 import zipfile
-from pathlib import Path
 from typing import Any
 
-import atheris
 import h5py
+from target import fuzz
 
-with atheris.instrument_imports(include=["netledger"]):
-    import netledger
-    from netledger.readers import keras
-    from netledger.readers.common import Source
-
-FOLDER = Path(tempfile.mkdtemp(prefix="netledger-fuzz-"))
 LAYERS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("Conv2D", {"filters": 4, "kernel_size": [3, 3], "activation": "relu"}),
     ("SeparableConv2D", {"filters": 4, "kernel_size": 3, "padding": "same"}),
@@ -73,31 +64,6 @@ def archive() -> bytes:
     return file.getvalue()
 
 
-def one(data: bytes) -> None:
-    """Reads one input."""
-    path = FOLDER / "input"
-    path.write_bytes(data)
-    try:
-        with Source.open(str(path)) as source:
-            if not keras.accepts(source):
-                return
-            graph = keras.read(source)
-        ledger = netledger.infer(graph)
-        assert ledger.totals and ledger.rows and ledger.to_dict()
-    except netledger.NetledgerError as error:
-        assert str(error)
-
-
-def main() -> None:
-    """Starts the fuzzer; its own options are those of libFuzzer."""
-    corpus = FOLDER / "corpus"
-    corpus.mkdir()
-    seeds = (config(), hdf5(legacy=True), hdf5(legacy=False), archive())
-    for i, seed in enumerate(seeds):
-        (corpus / f"seed{i}").write_bytes(seed)
-    atheris.Setup([*sys.argv, "-max_len=20000", str(corpus)], one)
-    atheris.Fuzz()
-
-
 if __name__ == "__main__":
-    main()
+    seeds = (config(), hdf5(legacy=True), hdf5(legacy=False), archive())
+    fuzz("keras", seeds, longest=20_000, asked=True)

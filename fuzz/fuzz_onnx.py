@@ -5,18 +5,7 @@ Run: python fuzz/fuzz_onnx.py -max_total_time=60
 
 from __future__ import annotations
 
-import sys
-import tempfile
-from pathlib import Path
-
-import atheris
-
-with atheris.instrument_imports(include=["netledger"]):
-    import netledger
-    from netledger.readers import onnx
-    from netledger.readers.common import Source
-
-FOLDER = Path(tempfile.mkdtemp(prefix="netledger-fuzz-"))
+from target import fuzz
 
 
 def varint(value: int) -> bytes:
@@ -108,29 +97,5 @@ SEEDS = (
 )  # fmt: skip
 
 
-def one(data: bytes) -> None:
-    """Reads one input."""
-    path = FOLDER / "input"
-    path.write_bytes(data)
-    try:
-        with Source.open(str(path)) as source:
-            onnx.accepts(source)
-            graph = onnx.read(source)
-        ledger = netledger.infer(graph)
-        assert ledger.totals and ledger.rows and ledger.to_dict()
-    except netledger.NetledgerError as error:
-        assert str(error)
-
-
-def main() -> None:
-    """Starts the fuzzer; its own options are those of libFuzzer."""
-    corpus = FOLDER / "corpus"
-    corpus.mkdir()
-    for i, seed in enumerate(SEEDS):
-        (corpus / f"seed{i}").write_bytes(seed)
-    atheris.Setup([*sys.argv, str(corpus)], one)
-    atheris.Fuzz()
-
-
 if __name__ == "__main__":
-    main()
+    fuzz("onnx", SEEDS)

@@ -10,20 +10,11 @@ from __future__ import annotations
 import io
 import pickle
 import struct
-import sys
-import tempfile
 import zipfile
 from collections import OrderedDict
-from pathlib import Path
 
-import atheris
+from target import fuzz
 
-with atheris.instrument_imports(include=["netledger"]):
-    import netledger
-    from netledger.readers import torch_pickle
-    from netledger.readers.common import Source
-
-FOLDER = Path(tempfile.mkdtemp(prefix="netledger-fuzz-"))
 LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}."
 
 
@@ -61,28 +52,5 @@ def archive(pickled: bytes) -> bytes:
     return out.getvalue()
 
 
-def one(data: bytes) -> None:
-    """Reads one pickle, in both kinds of file."""
-    for whole in (archive(data), LEGACY + data):
-        path = FOLDER / "input"
-        path.write_bytes(whole)
-        try:
-            with Source.open(str(path)) as source:
-                ledger = netledger.infer(torch_pickle.read(source))
-            assert ledger.totals and ledger.rows and ledger.to_dict()
-        except netledger.NetledgerError as error:
-            assert str(error)
-
-
-def main() -> None:
-    """Starts the fuzzer; its own options are those of libFuzzer."""
-    corpus = FOLDER / "corpus"
-    corpus.mkdir()
-    for i, seed in enumerate(SEEDS):
-        (corpus / f"seed{i}").write_bytes(seed)
-    atheris.Setup([*sys.argv, "-max_len=2000", str(corpus)], one)
-    atheris.Fuzz()
-
-
 if __name__ == "__main__":
-    main()
+    fuzz("torch_pickle", SEEDS, longest=2000, wraps=(archive, lambda data: LEGACY + data))

@@ -9,20 +9,10 @@ from __future__ import annotations
 
 import io
 import json
-import sys
-import tempfile
 import zipfile
-from pathlib import Path
 from typing import Any
 
-import atheris
-
-with atheris.instrument_imports(include=["netledger"]):
-    import netledger
-    from netledger.readers import torch_export
-    from netledger.readers.common import Source
-
-FOLDER = Path(tempfile.mkdtemp(prefix="netledger-fuzz-"))
+from target import fuzz
 
 
 def sizes(*dims: int | str) -> dict[str, Any]:
@@ -73,30 +63,14 @@ def program(batch: int | str) -> bytes:
     return json.dumps({"graph_module": {"graph": graph, "signature": signature}}).encode()
 
 
-def one(data: bytes) -> None:
-    """Reads one program."""
+def archive(data: bytes) -> bytes:
+    """A file of torch.export around a program."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as file:
         file.writestr("m/models/model.json", data)
-    path = FOLDER / "input"
-    path.write_bytes(out.getvalue())
-    try:
-        with Source.open(str(path)) as source:
-            ledger = netledger.infer(torch_export.read(source))
-        assert ledger.totals and ledger.to_dict()
-    except netledger.NetledgerError as error:
-        assert str(error)
-
-
-def main() -> None:
-    """Starts the fuzzer; its own options are those of libFuzzer."""
-    corpus = FOLDER / "corpus"
-    corpus.mkdir()
-    for i, batch in enumerate((1, "Symbol('s0', integer=True)", "Mul(Integer(2), Symbol('s1'))")):
-        (corpus / f"seed{i}").write_bytes(program(batch))
-    atheris.Setup([*sys.argv, "-max_len=6000", str(corpus)], one)
-    atheris.Fuzz()
+    return out.getvalue()
 
 
 if __name__ == "__main__":
-    main()
+    batches = (1, "Symbol('s0', integer=True)", "Mul(Integer(2), Symbol('s1'))")
+    fuzz("torch_export", map(program, batches), longest=6000, wraps=(archive,))

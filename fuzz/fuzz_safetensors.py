@@ -7,18 +7,8 @@ from __future__ import annotations
 
 import json
 import struct
-import sys
-import tempfile
-from pathlib import Path
 
-import atheris
-
-with atheris.instrument_imports(include=["netledger"]):
-    import netledger
-    from netledger.readers import safetensors
-    from netledger.readers.common import Source
-
-FOLDER = Path(tempfile.mkdtemp(prefix="netledger-fuzz-"))
+from target import fuzz
 
 
 def packed(**tensors: tuple[str, list[int], int]) -> bytes:
@@ -44,29 +34,5 @@ SEEDS = (
 )
 
 
-def one(data: bytes) -> None:
-    """Reads one input."""
-    path = FOLDER / "input"
-    path.write_bytes(data)
-    try:
-        with Source.open(str(path)) as source:
-            if not safetensors.accepts(source):
-                return
-            ledger = netledger.infer(safetensors.read(source))
-        assert ledger.totals and ledger.rows and ledger.to_dict()
-    except netledger.NetledgerError as error:
-        assert str(error)
-
-
-def main() -> None:
-    """Starts the fuzzer; its own options are those of libFuzzer."""
-    corpus = FOLDER / "corpus"
-    corpus.mkdir()
-    for i, seed in enumerate(SEEDS):
-        (corpus / f"seed{i}").write_bytes(seed)
-    atheris.Setup([*sys.argv, "-max_len=5000", str(corpus)], one)
-    atheris.Fuzz()
-
-
 if __name__ == "__main__":
-    main()
+    fuzz("safetensors", SEEDS, longest=5000, asked=True)

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import random
+import re
 import sys
 import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+import netledger
+
+Inspect = Callable[..., tuple[str, Any]]
+Refused = Callable[[str, Path], None]
 
 _kept: list[Any] = []
 """Operators vanish with the library object that declares them."""
@@ -35,3 +44,110 @@ def torchvision() -> Any:
                 operators.define(f"{name}(Tensor dets, Tensor scores, float threshold) -> Tensor")
             _kept.append(operators)
             return importlib.import_module("torchvision")
+
+
+@pytest.fixture
+def refused(request: pytest.FixtureRequest, inspect_file: Inspect) -> Refused:
+    """``refused(name, path)``: a file ends in the error that is written down for that name.
+
+    The errors of ``test_gguf.py`` and ``test_gguf_hostile.py`` stand word for word in
+    ``gguf_errors.txt``; ``pytest --update-golden`` writes them. ``refused.names()`` lists them.
+    """
+    stem = request.path.stem.removeprefix("test_").removesuffix("_hostile")
+    text = request.path.with_name(f"{stem}_errors.txt")
+    blocks = text.read_text("utf-8").rstrip("\n").split("\n\n") if text.exists() else []
+    expected = {name: error for name, _, error in (block.partition("\n") for block in blocks)}
+
+    def refused(name: str, path: Path) -> None:
+        verdict, found = inspect_file(path)
+        assert verdict == "error", f"{name} was read"
+        assert "\n\n" not in found
+        if request.config.getoption("--update-golden"):
+            expected[name] = found
+            text.write_text("\n\n".join(map("\n".join, expected.items())) + "\n", "utf-8")
+        assert found == expected.get(name)
+
+    refused.names = expected.keys  # type: ignore[attr-defined]
+    return refused
+
+
+class Tokens:
+    """Networks as text, of which mutants are made that most of the time are still networks.
+
+    Args:
+        seeds: The networks.
+        token: What a token is.
+        word: What a token begins with that is a name, or a text.
+        numbers: What a number is rarely replaced with; else with a small one.
+        glue: What tokens are joined with.
+    """
+
+    def __init__(
+        self,
+        seeds: Sequence[str],
+        token: str,
+        word: str,
+        numbers: Sequence[str],
+        glue: str,
+    ) -> None:
+        self.seeds, self.numbers, self.glue = seeds, numbers, glue
+        self.token, self.word = re.compile(token), re.compile(word)
+
+    def mutant(self, rng: random.Random) -> str:
+        """A network with one or two changes."""
+        tokens = self.token.findall(rng.choice(self.seeds))
+        words = [t for t in tokens if self.word.match(t)]
+        for _ in range(rng.randint(1, 2)):
+            tokens = self._changed(tokens, words, rng) or ["\n"]
+        return self.glue.join(tokens)
+
+    def _changed(self, tokens: list[str], words: list[str], rng: random.Random) -> list[str]:
+        i = rng.randrange(len(tokens))
+        kind = rng.choice((*["number"] * 6, *["word"] * 3, "delete", "double", "swap", "splice"))
+        if kind == "number":
+            places = [j for j, t in enumerate(tokens) if t[0].isdigit() or t[0] == "-"]
+            small = [str(n) for n in range(1, 17)]
+            tokens[rng.choice(places or [i])] = rng.choice(
+                self.numbers if rng.random() < 0.4 else small
+            )
+        elif kind == "word":
+            places = [j for j, t in enumerate(tokens) if self.word.match(t)]
+            tokens[rng.choice(places or [i])] = rng.choice(words)
+        elif kind == "delete":
+            del tokens[i : i + rng.choice((1, 1, 2, 5, 20))]
+        elif kind == "double":
+            tokens[i:i] = tokens[i : i + rng.choice((1, 4, 12, 40))]
+        elif kind == "swap":
+            j = rng.randrange(len(tokens))
+            tokens[i], tokens[j] = tokens[j], tokens[i]
+        else:
+            other = self.token.findall(rng.choice(self.seeds))
+            j = rng.randrange(len(other))
+            tokens[i:i] = other[j : j + rng.choice((1, 5, 12, 30))]
+        return [t for t in tokens if t]
+
+
+@pytest.fixture
+def read_mutants(inspect_file: Inspect) -> Callable[..., None]:
+    """``read_mutants(path, seeds, token=…, word=…, numbers=…, glue=…)``.
+
+    The seeds are networks; a thousand mutants of them end in a ledger that can be made again, or
+    in an error, and a good many in either.
+    """
+
+    def read(path: Path, seeds: Sequence[str], **options: Any) -> None:
+        for seed in seeds:
+            path.write_text(seed)
+            assert inspect_file(path)[0] == "ledger"
+        tokens, rng, verdicts = Tokens(seeds, **options), random.Random(20120930), []
+        for _ in range(1000):
+            path.write_text(tokens.mutant(rng))
+            verdict, found = inspect_file(path)
+            verdicts.append(verdict)
+            if verdict == "ledger":
+                assert netledger.infer(found.graph).totals == found.totals
+            else:
+                assert found.partition(":")[0].endswith("Error")
+        assert verdicts.count("ledger") > 100 and verdicts.count("error") > 100
+
+    return read

@@ -320,6 +320,15 @@ def test_layers_with_several_inputs_or_outputs(book):
     assert ledger.row("d").outputs[0].shape[1:] == (4, 9, 8)
 
 
+def test_a_single_number_is_reshaped(book):
+    """Found by fuzzing: it has no axis of which the batch could be asked."""
+    text = INPUT + layer("m", "Reduction", "data", more="reduction_param { axis: 0 }")
+    shape = "reshape_param { shape { dim: 1 dim: 1 } }"
+    ledger = book(text + layer("r", "Reshape", "m", more=shape))
+    assert ledger.row("m").outputs[0].shape == ()
+    assert ledger.row("r").outputs[0].shape == (1, 1)
+
+
 def test_a_scale_by_another_layer_meets_it_from_an_axis_on(book):
     """Squeeze and excitation, as Caffe writes it."""
     text = INPUT + layer("g", "Pooling", "data", pool="AVE", global_pooling="true")

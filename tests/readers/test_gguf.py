@@ -1,6 +1,5 @@
 """GGUF: against the gguf package, hostile files, mutants."""
 
-# ruff: noqa: E501 (a hostile file and its error stand in one line)
 from __future__ import annotations
 
 import random
@@ -44,86 +43,56 @@ ARCHITECTURE = pair("general.architecture", TEXT, text("llama"))
 ONE = tensor("a.weight")
 DEEP = array(ARRAY, 1, array(ARRAY, 1, array(ARRAY, 1, array(ARRAY, 1, array(U32, 0)))))
 HOSTILE = {
-    "only_magic": (b"GGUF", "the header is cut off at byte 4"),
-    "version_1": (file([ONE], version=1, body=16), "version 1 of GGUF is not read"),
-    "version_4": (file([ONE], version=4, body=16), "version 4 of GGUF is not read"),
-    "countless_tensors": (
-        file(counts=(2**63, 0)),
-        "9,223,372,036,854,775,808 tensors; at most 120,000 are read",
+    "only_magic": b"GGUF",
+    "version_1": file([ONE], version=1, body=16),
+    "version_4": file([ONE], version=4, body=16),
+    "countless_tensors": file(counts=(2**63, 0)),
+    "countless_pairs": file(counts=(0, 2**63)),
+    "more_tensors_than_there_are": file([ONE], counts=(9, 0)),
+    "more_pairs_than_there_are": file(pairs=[ARCHITECTURE], counts=(0, 9)),
+    "no_tensors": file(pairs=[ARCHITECTURE]),
+    "key_twice": file([ONE], [ARCHITECTURE] * 2, 16),
+    "long_key": file([ONE], [pair("k" * 70_000, BOOL, b"\0")]),
+    "key_not_utf8": file([ONE], [pair(b"\xff", BOOL, b"\0")]),
+    "huge_text": file([ONE], [text("k") + struct.pack("<IQ", TEXT, 2**62)]),
+    "text_not_utf8": file([ONE], [pair("k", TEXT, text(b"\xff"))]),
+    "bool": file([ONE], [pair("k", BOOL, b"\2")]),
+    "value_type": file([ONE], [pair("k", 99, b"")]),
+    "array_type": file([ONE], [pair("k", ARRAY, array(99, 1))]),
+    "array_depth": file([ONE], [pair("k", ARRAY, DEEP)]),
+    "huge_array": file([ONE], [pair("k", ARRAY, array(U64, 2**61))]),
+    "huge_text_array": file([ONE], [pair("k", ARRAY, array(TEXT, 2**60))]),
+    "huge_nested_array": file([ONE], [pair("k", ARRAY, array(ARRAY, 2**60))]),
+    "cut_text_array": file(
+        [ONE], [pair("k", ARRAY, array(TEXT, 300, text("x" * 40) * 250 + text("y" * 5000)))]
     ),
-    "countless_pairs": (file(counts=(0, 2**63)), "key/values; at most 65,536 are read"),
-    "more_tensors_than_there_are": (file([ONE], counts=(9, 0)), "the header is cut off at byte"),
-    "more_pairs_than_there_are": (file(pairs=[ARCHITECTURE], counts=(0, 9)), "the key '' stands twice"),
-    "no_tensors": (file(pairs=[ARCHITECTURE]), "there are no tensors in this file"),
-    "key_twice": (file([ONE], [ARCHITECTURE] * 2, 16), "key 'general.architecture' stands twice"),
-    "long_key": (
-        file([ONE], [pair("k" * 70_000, BOOL, b"\0")]),
-        "a key of 70,000 bytes; at most 65,535 are read",
-    ),
-    "key_not_utf8": (file([ONE], [pair(b"\xff", BOOL, b"\0")]), "a key that is not UTF-8"),
-    "huge_text": (
-        file([ONE], [text("k") + struct.pack("<IQ", TEXT, 2**62)]),
-        "'k': a text of 4,611,686,018,427,387,904 bytes; at most 10,485,760 are read",
-    ),
-    "text_not_utf8": (file([ONE], [pair("k", TEXT, text(b"\xff"))]), "'k': a text that is not UTF-8"),
-    "bool": (file([ONE], [pair("k", BOOL, b"\2")]), "'k': a truth value of 2"),
-    "value_type": (file([ONE], [pair("k", 99, b"")]), "'k': a value of the unknown type 99"),
-    "array_type": (file([ONE], [pair("k", ARRAY, array(99, 1))]), "'k': an array of the unknown type"),
-    "array_depth": (file([ONE], [pair("k", ARRAY, DEEP)]), "'k': arrays nested deeper than 4"),
-    "huge_array": (
-        file([ONE], [pair("k", ARRAY, array(U64, 2**61))]), "'k': the header is cut off at byte"),
-    "huge_text_array": (
-        file([ONE], [pair("k", ARRAY, array(TEXT, 2**60))]),
-        "'k': an array of 1,152,921,504,606,846,976 items is more than the file can hold",
-    ),
-    "huge_nested_array": (
-        file([ONE], [pair("k", ARRAY, array(ARRAY, 2**60))]),
-        "'k': an array of 1,152,921,504,606,846,976 items is more than the file can hold",
-    ),
-    "cut_text_array": (
-        file([ONE], [pair("k", ARRAY, array(TEXT, 300, text("x" * 40) * 250 + text("y" * 5000)))]),
-        "'k': ",
-    ),
-    "name_twice": (file([ONE, ONE], body=48), "two tensors are called 'a.weight'"),
-    "long_name": (file([tensor("n" * 70_000)]), "a tensor's name of 70,000 bytes"),
-    "rank": (file([tensor("a", (1,) * 9)], body=32), "'a' has 9 axes; at most 8 are read"),
-    "huge_rank": (file([text("a") + struct.pack("<I", 2**32 - 1)]), "'a' has 4,294,967,295 axes"),
-    "overflow": (file([tensor("a", (2**32, 2**32))]), "'a' has more than 2^63 - 1 numbers"),
-    "unknown_type": (file([tensor("a", kind=4)], body=16), "'a' has the unknown type 4"),
-    "rows_and_blocks": (
-        file([tensor("a", (40, 2), 8)], body=96), "'a' has rows of 40; Q8_0 packs blocks of 32"),
-    "misaligned": (
-        file([tensor("a", offset=8)], body=64), "'a' begins at 8, no multiple of 32"),
-    "overlap": (
-        file([tensor("a", (16,)), tensor("b", (16,), offset=32)], body=96), "'b' overlaps 'a'"),
-    "gap": (
-        file([tensor("a"), tensor("b", offset=64)], body=96),
-        "48 bytes before 'b' belong to no tensor",
-    ),
-    "cut_body": (
-        file([tensor("a", (16,))], body=63), "the file is cut off: 'a' ends at byte 64 of 63"),
-    "trailing": (file([ONE], body=33), "17 bytes at the end belong to no tensor"),
-    "alignment_zero": (
-        file([ONE], [pair("general.alignment", U32, bytes(4))], 16),
-        "general.alignment is not a power of two",
-    ),
-    "alignment_text": (
-        file([ONE], [pair("general.alignment", TEXT, text("32"))], 16),
-        "general.alignment is not a power of two",
-    ),
-    "escapes": (file([tensor("\x1b[2Ja", kind=4)]), "'\\x1b[2Ja' has the unknown type 4"),
-}  # fmt: skip
+    "name_twice": file([ONE, ONE], body=48),
+    "long_name": file([tensor("n" * 70_000)]),
+    "rank": file([tensor("a", (1,) * 9)], body=32),
+    "huge_rank": file([text("a") + struct.pack("<I", 2**32 - 1)]),
+    "overflow": file([tensor("a", (2**32, 2**32))]),
+    "unknown_type": file([tensor("a", kind=4)], body=16),
+    "rows_and_blocks": file([tensor("a", (40, 2), 8)], body=96),
+    "misaligned": file([tensor("a", offset=8)], body=64),
+    "overlap": file([tensor("a", (16,)), tensor("b", (16,), offset=32)], body=96),
+    "gap": file([tensor("a"), tensor("b", offset=64)], body=96),
+    "cut_body": file([tensor("a", (16,))], body=63),
+    "trailing": file([ONE], body=33),
+    "alignment_zero": file([ONE], [pair("general.alignment", U32, bytes(4))], 16),
+    "alignment_text": file([ONE], [pair("general.alignment", TEXT, text("32"))], 16),
+    "escapes": file([tensor("\x1b[2Ja", kind=4)]),
+}
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_files_are_refused(name, inspect_file, tmp_path):
-    data, expected = HOSTILE[name]
+def test_hostile_files_are_refused(name, refused, tmp_path):
     path = tmp_path / "m.gguf"
-    path.write_bytes(data)
-    kind, found = inspect_file(path)
-    assert kind == "error"
-    assert expected in found
-    assert found.startswith("SpecError: m.gguf: ") or name == "no_tensors"
+    path.write_bytes(HOSTILE[name])
+    refused(name, path)
+
+
+def test_every_hostile_file_has_its_error(refused):
+    assert list(HOSTILE) == list(refused.names())
 
 
 def test_a_long_vocabulary_ends_in_time(inspect_file, tmp_path):

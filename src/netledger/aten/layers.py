@@ -143,6 +143,8 @@ def batch_norm(call: Call) -> Layer:
         scale=weight is not None,
         center=bias is not None,
         running_stats=mean is not None,
+        epsilon=call.number("eps", 1e-5),
+        momentum=round(1 - call.number("momentum", 0.1), 12),
         channels_last=False,
     )
     return Layer((op,), (x,), _kept(weight, bias, mean, variance))

@@ -91,6 +91,7 @@ ATTRIBUTES: dict[type[Op], dict[str, str]] = {
     ops.BatchNorm: NORM,
     ops.GroupNorm: NORM,
     ops.LayerNorm: NORM,
+    ops.Scale: NORM,
     ops.RMSNorm: {"weight": "scale"},
     ops.Embedding: {"weight": "embeddings"},
     ops.PReLU: {"weight": "alpha"},

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from netledger.build.keras.extras import LOCAL_RESPONSE_NORM, NORMAL
+from netledger.build.keras.extras import LOCAL_RESPONSE_NORM, NORMAL, SCALE
 from netledger.build.keras.table import TABLE
 from netledger.build.source.classes import annotation, signature
 from netledger.build.source.expression import INDENT, Arg, Call, Items, Lined, Raw, flat, lines
@@ -84,6 +84,7 @@ class Plan:
         init = published(self.net.origin)
         extras = [NORMAL.format(std=init.std)] if init is not None else []
         extras += [LOCAL_RESPONSE_NORM] if "LocalResponseNormalization(" in code else []
+        extras += [SCALE] if "= Scale(" in code else []
         code = "".join(f"\n\n{extra.rstrip()}\n" for extra in extras) + code
         words = "layers, ops" if re.search(r"\bops\.", code) else "layers"
         title = Header(self.net, "").title

@@ -33,6 +33,35 @@ class LocalResponseNormalization(layers.Layer):
         return {**super().get_config(), **own}
 '''
 
+SCALE = '''\
+@keras.saving.register_keras_serializable("netledger")
+class Scale(layers.Layer):
+    """A learned factor and offset for each channel; nothing is normalised."""
+
+    def __init__(self, factor: bool = True, offset: bool = True, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.factor, self.offset = factor, offset
+        self.gamma = self.beta = None
+
+    def build(self, input_shape: tuple) -> None:
+        size = input_shape[-1:]
+        if self.factor:
+            self.gamma = self.add_weight(name="gamma", shape=size, initializer="ones")
+        if self.offset:
+            self.beta = self.add_weight(name="beta", shape=size, initializer="zeros")
+
+    def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        x = x if self.gamma is None else x * self.gamma
+        return x if self.beta is None else x + self.beta
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return input_shape
+
+    def get_config(self) -> dict:
+        own = {"factor": self.factor, "offset": self.offset}
+        return {**super().get_config(), **own}
+'''
+
 NORMAL = '''\
 def normal() -> keras.initializers.Initializer:
     """Initial weights as published: N(0, {std}²)."""

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from netledger.build.source.natural import Natural
+from netledger.errors import BuildError
 from netledger.graph import Graph, Node
 from netledger.infer import infer
 from netledger.ops import Activation, Add, AvgPool, Concat, Dropout, Identity, MaxPool, Pad
@@ -39,7 +40,10 @@ def with_borders(net: Natural, fits: Fits) -> Natural:
         if isinstance(op, Convolution | Pool):
             spatial = op.split(types[node.inputs[0]].shape)[2]
             around = effective_padding(op, spatial, op.split(types[node.name].shape)[2])
-            said = fits(op, around, tuple(spatial))  # type: ignore[arg-type]
+            try:
+                said = fits(op, around, tuple(spatial))  # type: ignore[arg-type]
+            except BuildError as error:
+                raise error.at(where=f"{node.name} ({op.kind})", source=node.source) from None
             if said is None:
                 zeros = not isinstance(op, MaxPool) or node.inputs[0] in positive
                 mode = "zeros" if zeros else "lowest"

@@ -100,6 +100,16 @@ def call(function: str, *args: Any, **named: Any) -> Call:
     return Call(function, (*unnamed, *(Arg(n, v, True) for n, v in named.items())))
 
 
+def arg(name: str, value: Any) -> Arg:
+    """An argument by position."""
+    return Arg(name, value)
+
+
+def key(name: str, value: Any, default: Any = ...) -> Arg:
+    """An argument by keyword, left out where it has its default."""
+    return Arg(name, value, True, default)
+
+
 def flat(value: Any) -> str:
     """An expression on one line."""
     if isinstance(value, Raw):

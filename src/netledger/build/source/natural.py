@@ -22,16 +22,19 @@ from netledger.ops import (
     Dropout,
     Flatten,
     Identity,
+    LayerNorm,
     Linear,
     Pad,
     Permute,
     PReLU,
     Reduce,
+    RMSNorm,
+    Scale,
     Slice,
     Softmax,
     Split,
 )
-from netledger.ops.base import Op, Spatial
+from netledger.ops.base import Op, Spatial, each_axis
 from netledger.ops.pointwise import Broadcast
 
 ELEMENTWISE = (Activation, Cast, Dropout, Identity)
@@ -43,6 +46,9 @@ ALONG_AN_AXIS: dict[type[Op], str] = {
     Split: "axis",
     PReLU: "channel_axis",
     Reduce: "over",
+    LayerNorm: "over",
+    RMSNorm: "over",
+    Scale: "over",
 }
 """Operations that name axes, and the hyperparameter that does."""
 
@@ -219,8 +225,10 @@ class _Mover:
         return replace(node.op, **{name: axes[value % rank]})
 
     def _mixes(self, node: Node) -> bool:
-        """True if the result would have its axes in an order of its own."""
-        return any(self.rank[v] != self.rank[node.inputs[0]] for v in node.outputs)
+        """True if the result, or what is stored, would have its axes in an order of its own."""
+        if any(self.rank[v] != self.rank[node.inputs[0]] for v in node.outputs):
+            return True
+        return isinstance(node.op, LayerNorm) and len(each_axis(node.op.over, 1)) > 1
 
     def _flattens_freely(self, node: Node) -> bool:
         """True if every map is flattened whole and its order matters to `Linear`s only."""

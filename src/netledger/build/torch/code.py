@@ -12,6 +12,7 @@ from netledger.build.source.kinds import Kind, Kinds, Written
 from netledger.build.source.names import text
 from netledger.build.source.natural import Natural
 from netledger.build.source.tree import Block, Leaf, tree
+from netledger.build.torch.extras import SCALE
 from netledger.build.torch.table import TABLE
 from netledger.graph import Graph
 
@@ -55,9 +56,7 @@ class Plan:
 
         root = tree(net.graph, net.ledger, modular, RESERVED)
         root.name = graph.name
-        kinds = Kinds(
-            root, written, "nn.Sequential", last=False, taken=("Tensor", "F", "OrderedDict")
-        )
+        kinds = Kinds(root, written, "nn.Sequential", last=False, taken=("Tensor", "F", "Scale"))
         return cls(net, written, root, kinds, dict(root.paths()))
 
     @property
@@ -77,6 +76,8 @@ class Plan:
                 *write_class(kind, self.kinds, STYLE, about, self._rest() if last else []),
             ]
         code = "\n".join([*body, "", "", *self._main()])
+        if "= Scale(" in code or " Scale(" in code:
+            code = f"\n\n{SCALE}{code}"
         head = [f'"""{Header(self.net, "").title}, in PyTorch."""', "", "import torch"]
         if "F." in code:
             head.append("import torch.nn.functional as F")

@@ -77,6 +77,13 @@ class Config:
             raise FieldError(f"{key} must be true or false; got {str(value)[:80]!r}")
         return value
 
+    def number(self, key: str, default: float) -> float:
+        """A number."""
+        value = self.get(key, default)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise FieldError(f"{key} must be a number; got {str(value)[:80]!r}")
+        return value
+
     def text(self, key: str, default: str = "") -> str:
         """A text."""
         value = self.get(key, default)

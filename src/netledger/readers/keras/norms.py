@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from netledger.ops import BatchNorm, GroupNorm, LayerNorm, RMSNorm, Tensor
+from typing import Any
+
+from netledger.ops import (
+    BatchNorm,
+    GroupNorm,
+    LayerNorm,
+    LocalResponseNorm,
+    RMSNorm,
+    Scale,
+    Tensor,
+)
 from netledger.ops.base import axis
 from netledger.readers.keras.call import SCALE, STATISTIC, VECTOR, Call, LayerRule, Slots
 
@@ -17,7 +27,7 @@ def channel_axis(call: Call, default: int = -1) -> bool | None:
     return True if at == rank - 1 else False if at == 1 else None
 
 
-def affine(call: Call) -> tuple[dict[str, bool], Slots]:
+def affine(call: Call) -> tuple[dict[str, Any], Slots]:
     """Whether there is a scale and an offset, and how they are stored."""
     scale, center = call.config.flag("scale", True), call.config.flag("center", True)
     return {"scale": scale, "center": center}, (SCALE,) * scale + (VECTOR,) * center
@@ -29,7 +39,12 @@ def batch_norm(call: Call) -> list[str]:
     if last is None:
         return call.opaque("no rule describes a batch normalisation over this axis", keeps=True)
     fields, slots = affine(call)
-    op = BatchNorm(channels_last=last, **fields)
+    op = BatchNorm(
+        channels_last=last,
+        epsilon=call.config.number("epsilon", 1e-3),
+        momentum=call.config.number("momentum", 0.99),
+        **fields,
+    )
     value = call.add(op, slots=(*slots, STATISTIC, STATISTIC))
     if call.config.flag("renorm", False):  # Ioffe (2017)
         width = call.shape[-1 if last else 1]
@@ -62,7 +77,9 @@ def group_norm(call: Call) -> list[str]:
     if groups == -1:
         found = call.shape[-1 if last else 1]
         groups = found if isinstance(found, int) else 1
-    return [call.add(GroupNorm(groups=groups, channels_last=last, **fields), slots=slots)]
+    epsilon = call.config.number("epsilon", 1e-3)
+    op = GroupNorm(groups=groups, channels_last=last, epsilon=epsilon, **fields)
+    return [call.add(op, slots=slots)]
 
 
 def unit_norm(call: Call) -> str:
@@ -82,6 +99,30 @@ def normalization(call: Call) -> list[str]:
         call.add(Tensor([], "buffer", "int32"), part="count", slots=(STATISTIC,))
     return [value]
 
+
+def local_response_norm(call: Call) -> str:
+    """``LocalResponseNormalization``, a class that our builder writes: Keras has none."""
+    op = LocalResponseNorm(
+        call.config.integer("size", 5),
+        alpha=call.config.number("alpha", 1e-4),
+        beta=call.config.number("beta", 0.75),
+        k=call.config.number("k", 1.0),
+    )
+    return call.add(op)
+
+
+def scale(call: Call) -> str:
+    """``Scale``, another one: a factor and an offset for each number of the last axis."""
+    factor, offset = call.config.flag("factor", True), call.config.flag("offset", True)
+    slots = (SCALE,) * factor + (VECTOR,) * offset
+    return call.add(Scale(-1, scale=factor, center=offset), slots=slots)
+
+
+BUILT: dict[str, LayerRule] = {
+    "netledger>LocalResponseNormalization": local_response_norm,
+    "netledger>Scale": scale,
+}
+"""Layers that our own builder defines in the code that it writes, as Keras registers them."""
 
 NORMS: dict[str, LayerRule] = {
     "BatchNormalization": batch_norm,

@@ -9,6 +9,7 @@ from netledger.readers.keras.activations import ACTIVATIONS
 from netledger.readers.keras.call import SCALE, STATISTIC, Call, LayerRule
 from netledger.readers.keras.config import Entry, is_model
 from netledger.readers.keras.layers import LAYERS
+from netledger.readers.keras.norms import BUILT
 from netledger.readers.keras.operations import OPERATIONS, tensorflow
 from netledger.readers.keras.sequences import SEQUENCES
 
@@ -20,6 +21,8 @@ def find_layer(layer: Entry) -> LayerRule:
     """The rule for a layer; for one that is not Keras' own, the rule for what is unknown."""
     module, kind = layer.get("module"), str(layer.get("class_name"))
     registered = layer.get("registered_name")
+    if registered in BUILT:
+        return BUILT[registered]
     package = registered.partition(">")[0] if isinstance(registered, str) else ""
     own = module is None or str(module).split(".")[0] in ("keras", "tf_keras", "tensorflow")
     if not own or (">" in str(registered) and not package.startswith(("keras", "Keras"))):

@@ -194,7 +194,12 @@ def batch_norm(call: Call) -> Layer:
         call.weight(i, name, role) if role else call.weight(i, name)
         for i, (name, role) in enumerate(names, start=1)
     ]
-    return Layer(BatchNorm(channels_last=False), [call.value(0)], weights)
+    op = BatchNorm(
+        channels_last=False,
+        epsilon=call.real("epsilon", 1e-5),
+        momentum=call.real("momentum", 0.9),
+    )
+    return Layer(op, [call.value(0)], weights)
 
 
 def _affine(call: Call, first: int = 1, shape: Shape | None = None) -> dict[str, Any]:
@@ -213,7 +218,8 @@ def _affine(call: Call, first: int = 1, shape: Shape | None = None) -> dict[str,
 def instance_norm(call: Call) -> Layer:
     """InstanceNormalization."""
     found = _affine(call)
-    op = InstanceNorm(channels_last=False, **found["fields"])
+    epsilon = call.real("epsilon", 1e-5)
+    op = InstanceNorm(channels_last=False, epsilon=epsilon, **found["fields"])
     return Layer(op, [call.value(0)], found["weights"])
 
 
@@ -224,7 +230,8 @@ def group_norm(call: Call) -> Layer:
     if scale != (x[1],):
         raise Unknown("it has a scale for each group, not for each channel")
     found = _affine(call)
-    op = GroupNorm(groups=groups, channels_last=False, **found["fields"])
+    epsilon = call.real("epsilon", 1e-5)
+    op = GroupNorm(groups=groups, channels_last=False, epsilon=epsilon, **found["fields"])
     return Layer(op, [call.value(0)], found["weights"])
 
 

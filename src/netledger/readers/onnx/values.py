@@ -162,9 +162,9 @@ class Call:
         return found
 
     def real(self, name: str, default: float) -> float:
-        """An attribute that is a float."""
+        """An attribute that is a float, as it is written: 1e-05, not 9.999999747378752e-06."""
         found: float = self._read(name, lambda a: a.f, default, "a number")
-        return found
+        return float(f"{found:.7g}")
 
     def integers(self, name: str) -> tuple[int, ...] | None:
         """An attribute that is a list of integers."""

@@ -1,0 +1,368 @@
+"""Layers of Keras that have hyperparameters or weights. Maps are [batch, …, channels]."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from netledger import ops
+from netledger.build.source.borders import Pads
+from netledger.build.source.expression import Call, Raw, arg, call, key
+from netledger.build.source.kinds import Written
+from netledger.build.source.plan import Site, Writer, same
+from netledger.errors import BuildError
+from netledger.ops.base import Op, distinct_axes, each_axis
+from netledger.ops.conv import Convolution
+from netledger.ops.pool import Pool
+from netledger.ops.window import pads, span
+
+
+def fits(op: Any, around: Pads, spatial: tuple[int, ...]) -> Op | None:
+    """Windows that Keras places: without padding, ``same``, and ``causal`` along one axis."""
+    word = _placed(op, around, spatial)
+    if isinstance(op, Convolution):
+        return _replaced(op, word)
+    assert isinstance(op, Pool)
+    if isinstance(op, ops.AvgPool) and word != "valid":
+        _check_average(op, word)
+        if op.padding != "same" and any(b for b, _ in around):
+            return None  # zeros count
+    return _replaced(op, word)
+
+
+def _replaced(op: Any, word: str) -> Op | None:
+    """The layer with a padding that Keras has a word for; None if it has none."""
+    if not word:
+        return None
+    made: Op = replace(op, padding=word, rounding="floor")
+    return made
+
+
+def _check_average(op: ops.AvgPool, word: str) -> None:
+    """What hangs over the map or is left out of an average, Keras must be able to leave out."""
+    overhangs = op.rounding != "floor"
+    if (overhangs or op.padding == "same") and word != "same":
+        raise BuildError("Keras cannot leave out of an average what lies outside of the map")
+    if overhangs and op.padding not in (0, "valid", "same"):
+        raise BuildError("Keras cannot count some of the padding in an average and not the rest")
+
+
+def _placed(op: Any, around: Pads, spatial: tuple[int, ...]) -> str:
+    """The word for a padding, or nothing."""
+    rank = len(spatial)
+    stride = op.step if isinstance(op, Pool) else op.stride
+    spacing = op.spacing if isinstance(op, Pool) else op.dilation
+    if all(pair == (0, 0) for pair in around):
+        return "valid"
+    if op.padding == "causal" and rank == 1:
+        return "causal"
+    wanted = []
+    for i, k, s, d in zip(
+        spatial,
+        each_axis(op.kernel_size, rank),
+        each_axis(stride, rank),
+        each_axis(spacing, rank),
+        strict=True,
+    ):
+        both = max((-(-i // s) - 1) * s + span(k, d) - i, 0)
+        wanted.append((both // 2, both - both // 2))
+    return "same" if tuple(wanted) == _used(around, op, spatial) else ""
+
+
+def _used(around: Pads, op: Any, spatial: tuple[int, ...]) -> Pads:
+    """The padding without what no window reaches."""
+    rank = len(spatial)
+    found = []
+    stride = op.step if isinstance(op, Pool) else op.stride
+    spacing = op.spacing if isinstance(op, Pool) else op.dilation
+    for (before, after), i, k, s, d in zip(
+        around,
+        spatial,
+        each_axis(op.kernel_size, rank),
+        each_axis(stride, rank),
+        each_axis(spacing, rank),
+        strict=True,
+    ):
+        idle = (i + before + after - span(k, d)) % s
+        found.append((before, after - idle if idle <= after else after))
+    return tuple(found)
+
+
+def conv(site: Site) -> Written:
+    """``layers.Conv1D``, ``Conv2D``, ``Conv3D``; ``layers.DepthwiseConv2D``."""
+    op, rank = site.op, site.rank - 2
+    ends = (
+        key("strides", same(op.stride), 1),
+        key("padding", op.padding or "valid", "valid"),
+        key("dilation_rate", same(op.dilation), 1),
+    )
+    kernel = arg("kernel_size", same(op.kernel_size))
+    bias = key("use_bias", op.bias, True)
+    if isinstance(op, ops.DepthwiseConv):
+        multiplier = key("depth_multiplier", op.depth_multiplier, 1)
+        return Written(Call(f"layers.DepthwiseConv{rank}D", (kernel, multiplier, *ends, bias)))
+    filters = arg("filters", op.out_channels)
+    groups = key("groups", op.groups, 1)
+    return Written(Call(f"layers.Conv{rank}D", (filters, kernel, *ends, groups, bias)))
+
+
+def conv_transpose(site: Site) -> Written | None:
+    """``layers.Conv2DTranspose``, with a padding that Keras has a word for."""
+    op, rank = site.op, site.rank - 2
+    strides = each_axis(op.stride, rank)
+    plain = op.padding == 0 and op.output_padding == 0
+    wide = all(k >= s for k, s in zip(each_axis(op.kernel_size, rank), strides, strict=True))
+    word = op.padding if isinstance(op.padding, str) else "valid" if plain and wide else ""
+    if not word or op.groups != 1:
+        return None
+    return Written(
+        Call(
+            f"layers.Conv{rank}DTranspose",
+            (
+                arg("filters", op.out_channels),
+                arg("kernel_size", same(op.kernel_size)),
+                key("strides", same(op.stride), 1),
+                key("padding", word, "valid"),
+                key("dilation_rate", same(op.dilation), 1),
+                key("use_bias", op.bias, True),
+            ),
+        )
+    )
+
+
+def pad(site: Site) -> Written | None:
+    """``layers.ZeroPadding2D``, or `keras.ops.pad` of what a maximum ignores."""
+    op, rank = site.op, site.rank - 2
+    if op.whole(site.rank):
+        return None
+    pairs = tuple((b, both - b) for b, both in pads(op.padding, rank))
+    if any(min(pair) < 0 for pair in pairs):
+        return None
+    if op.mode == "zeros":
+        around: Any = pairs
+        if all(before == after for before, after in pairs):
+            around = same(tuple(before for before, _ in pairs))
+        elif rank == 1:
+            around = pairs[0]
+        return Written(Call(f"layers.ZeroPadding{rank}D", (arg("padding", around),)))
+    if op.mode != "lowest":
+        return None
+    every = ((0, 0), *pairs, (0, 0))
+    return Written(
+        inline=lambda x: call("ops.pad", Raw(x[0]), every, constant_values=float("-inf"))
+    )
+
+
+def pool(site: Site) -> Written | None:
+    """``layers.MaxPooling2D``, ``layers.AveragePooling2D``."""
+    op, rank = site.op, site.rank - 2
+    if same(op.spacing) != 1:
+        return None
+    word = "Max" if isinstance(op, ops.MaxPool) else "Average"
+    return Written(
+        Call(
+            f"layers.{word}Pooling{rank}D",
+            (
+                arg("pool_size", same(op.kernel_size)),
+                key("strides", same(op.step), same(op.kernel_size)),
+                key("padding", op.padding or "valid", "valid"),
+            ),
+        )
+    )
+
+
+def adaptive(word: str) -> Writer:
+    """``layers.GlobalAveragePooling2D``; to other sizes ``layers.AdaptiveAveragePooling2D``."""
+
+    def write(site: Site) -> Written:
+        rank = site.rank - 2
+        size = same(site.op.output_size)
+        if size == 1:
+            return Written(call(f"layers.Global{word}Pooling{rank}D", keepdims=True))
+        return Written(Call(f"layers.Adaptive{word}Pooling{rank}D", (arg("output_size", size),)))
+
+    return write
+
+
+def global_pool(word: str) -> Writer:
+    """``layers.GlobalAveragePooling2D``."""
+
+    def write(site: Site) -> Written:
+        keep = key("keepdims", site.op.keepdims, False)
+        return Written(Call(f"layers.Global{word}Pooling{site.rank - 2}D", (keep,)))
+
+    return write
+
+
+def linear(site: Site) -> Written:
+    """``layers.Dense``."""
+    units = arg("units", site.op.out_features)
+    return Written(Call("layers.Dense", (units, key("use_bias", site.op.bias, True))))
+
+
+def embedding(site: Site) -> Written:
+    """``layers.Embedding``."""
+    return Written(
+        Call(
+            "layers.Embedding",
+            (arg("input_dim", site.op.num_embeddings), arg("output_dim", site.op.embedding_dim)),
+        )
+    )
+
+
+def batch_norm(site: Site) -> Written | None:
+    """``layers.BatchNormalization``."""
+    op = site.op
+    if not op.running_stats:
+        return None
+    return Written(
+        Call(
+            "layers.BatchNormalization",
+            (
+                key("momentum", op.momentum, 0.99),
+                key("epsilon", op.epsilon, 1e-3),
+                key("center", op.center, True),
+                key("scale", op.scale, True),
+            ),
+        )
+    )
+
+
+def group_norm(site: Site) -> Written:
+    """``layers.GroupNormalization``."""
+    op = site.op
+    return Written(
+        Call(
+            "layers.GroupNormalization",
+            (
+                key("groups", op.groups, 32),
+                key("epsilon", op.epsilon, 1e-3),
+                key("center", op.center, True),
+                key("scale", op.scale, True),
+            ),
+        )
+    )
+
+
+def layer_norm(site: Site) -> Written | None:
+    """``layers.LayerNormalization``, over the last axes."""
+    op = site.op
+    over = distinct_axes(op.over, site.rank)
+    if over != tuple(range(site.rank - len(over), site.rank)):
+        return None
+    axis = -1 if len(over) == 1 else over
+    ends = (key("axis", axis, -1), key("epsilon", op.epsilon, 1e-3))
+    if isinstance(op, ops.RMSNorm):
+        plain = op.scale and not op.center
+        return Written(Call("layers.RMSNormalization", ends)) if plain else None
+    given = (key("center", op.center, True), key("scale", op.scale, True))
+    return Written(Call("layers.LayerNormalization", (*ends, *given)))
+
+
+def local_response_norm(site: Site) -> Written:
+    """A class of its own, which stands in the generated file: Keras has none."""
+    op = site.op
+    return Written(
+        Call(
+            "LocalResponseNormalization",
+            (
+                arg("size", op.size),
+                key("alpha", op.alpha, 1e-4),
+                key("beta", op.beta, 0.75),
+                key("k", op.k, 1.0),
+            ),
+        )
+    )
+
+
+def scale(site: Site) -> Written | None:
+    """A class of its own, for each number of the last axis: Keras has none."""
+    op = site.op
+    if distinct_axes(op.over, site.rank) != (site.rank - 1,):
+        return None
+    ends = (key("factor", op.scale, True), key("offset", op.center, True))
+    return Written(Call("Scale", ends))
+
+
+WORDS = {
+    "relu6": "relu6",
+    "elu": "elu",
+    "selu": "selu",
+    "celu": "celu",
+    "silu": "silu",
+    "mish": "mish",
+    "sigmoid": "sigmoid",
+    "hard_sigmoid": "hard_sigmoid",
+    "hard_swish": "hard_silu",
+    "tanh": "tanh",
+    "softplus": "softplus",
+    "softsign": "softsign",
+    "exp": "exponential",
+}
+"""Activations that Keras knows by a word."""
+
+
+FUNCTIONS = {"log": "log", "sqrt": "sqrt", "abs": "abs", "negate": "negative", "erf": "erf"}
+"""Functions of `keras.ops`."""
+
+
+def activation(site: Site) -> Written | None:
+    """``layers.ReLU``, ``layers.Activation``."""
+    function = site.op.function
+    if function == "relu":
+        return Written(call("layers.ReLU"))
+    if function == "leaky_relu":
+        return Written(call("layers.LeakyReLU", negative_slope=0.01))
+    if function == "gelu":
+        return Written(inline=lambda x: call("ops.gelu", Raw(x[0]), approximate=False))
+    if function in FUNCTIONS:
+        return Written(inline=lambda x: call(f"ops.{FUNCTIONS[function]}", Raw(x[0])))
+    if function not in WORDS:
+        return None  # the bounds of a clip are not kept
+    return Written(Call("layers.Activation", (arg("activation", WORDS[function]),)))
+
+
+def softmax(site: Site) -> Written:
+    """``layers.Softmax``."""
+    axis = site.op.axis % site.rank
+    if site.op.log:
+        return Written(inline=lambda x: call("ops.log_softmax", Raw(x[0]), axis=axis))
+    last = -1 if axis == site.rank - 1 else axis
+    return Written(Call("layers.Softmax", (key("axis", last, -1),)))
+
+
+def prelu(site: Site) -> Written | None:
+    """``layers.PReLU``, a slope per channel."""
+    axis = site.op.channel_axis
+    if axis is None or axis % site.rank != site.rank - 1:
+        return None
+    shared = tuple(range(1, site.rank - 1))
+    return Written(Call("layers.PReLU", (key("shared_axes", shared, ()),)))
+
+
+def dropout(site: Site) -> Written:
+    """``layers.Dropout``."""
+    return Written(Call("layers.Dropout", (arg("rate", site.op.rate),)))
+
+
+def resize(site: Site) -> Written | None:
+    """``layers.UpSampling2D``: nearest neighbours only, about which all frameworks agree."""
+    if site.op.mode != "nearest" or site.op.scale is None:
+        return None
+    size = arg("size", same(site.op.scale))
+    return Written(Call(f"layers.UpSampling{site.rank - 2}D", (size,)))
+
+
+def lstm(site: Site) -> Written | None:
+    """``layers.LSTM``, from a state of zeros; Keras has one bias."""
+    op = site.op
+    plain = op.num_layers == 1 and not op.bidirectional and op.projection_size is None
+    if not plain or not op.batch_first or (op.bias and op.bias_vectors != 1):
+        return None
+    if len(site.node.inputs) > 1 or len(site.node.outputs) > 1:
+        return None
+    ends = (
+        key("return_sequences", op.return_sequences, False),
+        key("use_bias", op.bias, True),
+    )
+    return Written(Call("layers.LSTM", (arg("units", op.hidden_size), *ends)))

@@ -1,0 +1,92 @@
+"""Layers and functions of Keras that merge tensors or move numbers."""
+
+from __future__ import annotations
+
+from netledger.build.source.expression import Call, Items, Raw, arg, call, key
+from netledger.build.source.kinds import Written
+from netledger.build.source.plan import Site, Writer
+from netledger.ops.base import distinct_axes, each_axis
+
+
+def reshape(site: Site) -> Written | None:
+    """``layers.Reshape``: the batch stays."""
+    if site.made[0] != site.shape[0] or not all(isinstance(d, int) for d in site.made[1:]):
+        return None
+    return Written(Call("layers.Reshape", (arg("target_shape", site.made[1:]),)))
+
+
+def flatten(site: Site) -> Written | None:
+    """``layers.Flatten``."""
+    op = site.op
+    if op.start_dim % site.rank == 1 and op.end_dim % site.rank == site.rank - 1:
+        return Written(Call("layers.Flatten"))
+    return reshape(site)
+
+
+def permute(site: Site) -> Written | None:
+    """``layers.Permute``: the batch stays where it is."""
+    order = each_axis(site.op.order, 1)
+    return Written(Call("layers.Permute", (arg("dims", order[1:]),))) if order[0] == 0 else None
+
+
+def merge(name: str) -> Writer:
+    """``layers.Add``, ``layers.Multiply`` and their like."""
+    return lambda site: Written(Call(f"layers.{name}"))
+
+
+def chained(sign: str) -> Writer:
+    """Tensors with a sign between them."""
+    return lambda site: Written(inline=lambda x: Raw(f" {sign} ".join(x)))
+
+
+def concat(site: Site) -> Written:
+    """``layers.Concatenate``."""
+    axis = site.op.axis % site.rank
+    last = -1 if axis == site.rank - 1 else axis
+    return Written(Call("layers.Concatenate", (key("axis", last, -1),)))
+
+
+def stack(site: Site) -> Written:
+    """`keras.ops.stack`."""
+    axis = site.op.axis
+    return Written(inline=lambda x: call("ops.stack", Items(tuple(map(Raw, x))), axis=axis))
+
+
+def split(site: Site) -> Written | None:
+    """`keras.ops.split`, at the positions where parts begin."""
+    axis = site.op.axis % site.rank
+    parts = site.op.parts(site.shape[axis])
+    if len(parts) != len(site.node.outputs) or len(parts) < 2:
+        return None
+    starts = Items(tuple(sum(parts[:i]) for i in range(1, len(parts))))
+    return Written(inline=lambda x: call("ops.split", Raw(x[0]), starts, axis=axis))
+
+
+def slice_(site: Site) -> Written:
+    """Python's own slices."""
+    op = site.op
+    parts = [":"] * site.rank
+    stop = "" if op.stop is None else str(op.stop)
+    step = f":{op.step}" if op.step != 1 else ""
+    parts[op.axis % site.rank] = f"{op.start or ''}:{stop}{step}"
+    while parts[-1] == ":" and len(parts) > 1:
+        parts.pop()
+    inside = ", ".join(parts)
+    return Written(inline=lambda x: Raw(f"{x[0]}[{inside}]"))
+
+
+def reduce(site: Site) -> Written | None:
+    """`keras.ops.mean`, ``sum``, ``max``, ``min``, ``prod``."""
+    op = site.op
+    if op.function not in ("mean", "sum", "max", "min", "prod"):
+        return None
+    over = distinct_axes(op.over, site.rank)
+    ends = (key("axis", over[0] if len(over) == 1 else over), key("keepdims", op.keepdims, False))
+    return Written(inline=lambda x: Call(f"ops.{op.function}", (arg("x", Raw(x[0])), *ends)))
+
+
+def einsum(site: Site) -> Written:
+    """`keras.ops.einsum`; `Einsum.terms` has checked that the equation is letters."""
+    ins, out = site.op.terms(len(site.node.inputs))
+    equation = f"{','.join(ins)}->{out}"
+    return Written(inline=lambda x: call("ops.einsum", equation, *map(Raw, x)))

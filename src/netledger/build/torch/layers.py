@@ -1,0 +1,362 @@
+"""Layers of PyTorch: what has hyperparameters or weights. Maps are [batch, channels, …]."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from netledger import ops
+from netledger.build.source.borders import Pads, effective_padding
+from netledger.build.source.expression import Call, Raw, arg, call, key
+from netledger.build.source.kinds import Written
+from netledger.build.source.plan import Site, Writer, same
+from netledger.errors import BuildError
+from netledger.ops.base import Op, distinct_axes, each_axis
+from netledger.ops.conv import Convolution
+from netledger.ops.pool import Pool
+from netledger.ops.window import pads
+
+
+def fits(op: Any, around: Pads, spatial: tuple[int, ...]) -> Op | None:
+    """Windows that PyTorch places: equal padding on both sides, ``same`` without a stride."""
+    equal = all(before == after for before, after in around)
+    if isinstance(op, Convolution):
+        unit = same(op.stride) == 1
+        return op if equal or (op.padding == "same" and unit) else None
+    assert isinstance(op, Pool)
+    if isinstance(op, ops.AvgPool) and op.padding == "same" and not equal:
+        raise BuildError("PyTorch has no average pooling that leaves out padding on one side only")
+    kernel = each_axis(op.kernel_size, len(spatial))
+    small = all(2 * before <= k for (before, _), k in zip(around, kernel, strict=True))
+    if equal and small:
+        return op
+    declared = pads(op.padding, len(spatial))
+    even = all(2 * before == both for before, both in declared)
+    clipped = op.rounding == "ceil_clipped" and not isinstance(op.padding, str)
+    return op if clipped and even and small else None
+
+
+def _padding(site: Site) -> Any:
+    if site.op.padding == "same" and same(site.op.stride) == 1:
+        around = effective_padding(site.op, site.spatial, site.made[2:])
+        if any(before != after for before, after in around):
+            return "same"
+    around = effective_padding(site.op, site.spatial, site.made[2:])
+    return same(tuple(before for before, _ in around))
+
+
+def conv(site: Site) -> Written:
+    """``nn.Conv1d``, ``nn.Conv2d``, ``nn.Conv3d``; depthwise ones have a group per channel."""
+    op, channels = site.op, site.channels
+    groups = channels if isinstance(op, ops.DepthwiseConv) else op.groups
+    return Written(
+        Call(
+            f"nn.Conv{site.rank - 2}d",
+            (
+                arg("in_channels", channels),
+                arg("out_channels", op.filters(channels)),
+                arg("kernel_size", same(op.kernel_size)),
+                key("stride", same(op.stride), 1),
+                key("padding", _padding(site), 0),
+                key("dilation", same(op.dilation), 1),
+                key("groups", groups, 1),
+                key("bias", op.bias, True),
+            ),
+        )
+    )
+
+
+def conv_transpose(site: Site) -> Written | None:
+    """``nn.ConvTranspose2d``."""
+    op = site.op
+    declared = pads(op.padding, site.rank - 2)
+    if isinstance(op.padding, str) or any(2 * before != both for before, both in declared):
+        return None
+    return Written(
+        Call(
+            f"nn.ConvTranspose{site.rank - 2}d",
+            (
+                arg("in_channels", site.channels),
+                arg("out_channels", op.out_channels),
+                arg("kernel_size", same(op.kernel_size)),
+                key("stride", same(op.stride), 1),
+                key("padding", same(tuple(before for before, _ in declared)), 0),
+                key("output_padding", same(op.output_padding), 0),
+                key("groups", op.groups, 1),
+                key("bias", op.bias, True),
+                key("dilation", same(op.dilation), 1),
+            ),
+        )
+    )
+
+
+BORDERS = {"zeros": "Zero", "reflect": "Reflection", "edge": "Replication", "wrap": "Circular"}
+"""What paddings are called, by what the border is made of."""
+
+
+def border(site: Site) -> Written | None:
+    """``nn.ZeroPad2d``, ``nn.ConstantPad2d``: the last axis comes first."""
+    op, rank = site.op, site.rank - 2
+    if op.whole(site.rank):
+        return None
+    pairs = pads(op.padding, rank)
+    widths = same(tuple(w for before, both in reversed(pairs) for w in (before, both - before)))
+    if op.mode in BORDERS:
+        return Written(Call(f"nn.{BORDERS[op.mode]}Pad{rank}d", (arg("padding", widths),)))
+    if op.mode != "lowest":
+        return None  # the number is not kept
+    lowest = (arg("padding", widths), arg("value", float("-inf")))
+    return Written(Call(f"nn.ConstantPad{rank}d", lowest))
+
+
+def pool(site: Site) -> Written:
+    """``nn.MaxPool2d``, ``nn.AvgPool2d``."""
+    op, rank = site.op, site.rank - 2
+    around = effective_padding(op, site.spatial, site.made[2:])
+    upward = any(before != after for before, after in around) or op.rounding == "ceil_clipped"
+    declared = pads(op.padding, rank) if upward else ()
+    before = tuple(b for b, _ in (declared or around))
+    pairs = zip(around, declared, strict=False)
+    overhangs = any(after > both - b for (b, after), (_, both) in pairs)
+    args = [
+        arg("kernel_size", same(op.kernel_size)),
+        key("stride", same(op.step), same(op.kernel_size)),
+        key("padding", same(before), 0),
+        key("ceil_mode", overhangs, False),
+    ]
+    if isinstance(op, ops.MaxPool):
+        args.append(key("dilation", same(op.dilation), 1))
+        return Written(Call(f"nn.MaxPool{rank}d", tuple(args)))
+    args.append(key("count_include_pad", not (op.padding == "same" and any(before)), True))
+    return Written(Call(f"nn.AvgPool{rank}d", tuple(args)))
+
+
+def adaptive(name: str) -> Writer:
+    """``nn.AdaptiveAvgPool2d``."""
+
+    def write(site: Site) -> Written:
+        size = arg("output_size", same(site.op.output_size))
+        return Written(Call(f"nn.{name}{site.rank - 2}d", (size,)))
+
+    return write
+
+
+def global_pool(name: str, method: str) -> Writer:
+    """A pooling to 1×1, or the mean or maximum over the axes of the map."""
+
+    def write(site: Site) -> Written:
+        axes = tuple(range(2, site.rank))
+        if site.op.keepdims:
+            return Written(Call(f"nn.{name}{site.rank - 2}d", (arg("output_size", 1),)))
+        return Written(inline=lambda x: call(f"{x[0]}.{method}", dim=axes))
+
+    return write
+
+
+def linear(site: Site) -> Written:
+    """``nn.Linear``."""
+    return Written(
+        Call(
+            "nn.Linear",
+            (
+                arg("in_features", site.shape[-1]),
+                arg("out_features", site.op.out_features),
+                key("bias", site.op.bias, True),
+            ),
+        )
+    )
+
+
+def embedding(site: Site) -> Written:
+    """``nn.Embedding``."""
+    return Written(
+        Call(
+            "nn.Embedding",
+            (
+                arg("num_embeddings", site.op.num_embeddings),
+                arg("embedding_dim", site.op.embedding_dim),
+            ),
+        )
+    )
+
+
+def batch_norm(site: Site) -> Written | None:
+    """``nn.BatchNorm2d``; it has a scale and an offset, or neither."""
+    op = site.op
+    if op.scale != op.center:
+        return None
+    kind = "InstanceNorm" if isinstance(op, ops.InstanceNorm) else "BatchNorm"
+    usual = kind == "BatchNorm"
+    return Written(
+        Call(
+            f"nn.{kind}{max(site.rank - 2, 1)}d",
+            (
+                arg("num_features", site.channels),
+                key("eps", op.epsilon, 1e-5),
+                key("momentum", _momentum(op), 0.1),
+                key("affine", op.scale, usual),
+                key("track_running_stats", op.running_stats, usual),
+            ),
+        )
+    )
+
+
+def _momentum(op: Any) -> float:
+    """How much of the new statistics counts; the books keep how much of the old ones stays."""
+    return float(round(1 - op.momentum, 12))
+
+
+def group_norm(site: Site) -> Written | None:
+    """``nn.GroupNorm``."""
+    if site.op.scale != site.op.center:
+        return None
+    return Written(
+        Call(
+            "nn.GroupNorm",
+            (
+                arg("num_groups", site.op.groups),
+                arg("num_channels", site.channels),
+                key("eps", site.op.epsilon, 1e-5),
+                key("affine", site.op.scale, True),
+            ),
+        )
+    )
+
+
+def layer_norm(site: Site) -> Written | None:
+    """``nn.LayerNorm``, ``nn.RMSNorm``, over the last axes."""
+    op = site.op
+    over = distinct_axes(op.over, site.rank)
+    plain = isinstance(op, ops.RMSNorm)
+    if over != tuple(range(site.rank - len(over), site.rank)) or (op.center and not op.scale):
+        return None
+    shape = tuple(site.shape[i] for i in over)
+    args = [
+        arg("normalized_shape", same(shape) if len(shape) == 1 else shape),
+        key("eps", op.epsilon, 1e-5),
+        key("elementwise_affine", op.scale, True),
+    ]
+    if plain:
+        return None if op.center else Written(Call("nn.RMSNorm", tuple(args)))
+    return Written(Call("nn.LayerNorm", (*args, key("bias", op.center, True))))
+
+
+def local_response_norm(site: Site) -> Written:
+    """``nn.LocalResponseNorm``, which divides alpha by the size, as the books do."""
+    op = site.op
+    return Written(
+        Call(
+            "nn.LocalResponseNorm",
+            (
+                arg("size", op.size),
+                key("alpha", op.alpha, 1e-4),
+                key("beta", op.beta, 0.75),
+                key("k", op.k, 1.0),
+            ),
+        )
+    )
+
+
+def scale(site: Site) -> Written | None:
+    """A class of its own, for each channel: PyTorch has none."""
+    op = site.op
+    if distinct_axes(op.over, site.rank) != (1,):
+        return None
+    ends = (key("factor", op.scale, True), key("offset", op.center, True))
+    return Written(Call("Scale", (arg("num_channels", site.shape[1]), *ends)))
+
+
+ACTIVATIONS: dict[str, tuple[str, str]] = {
+    "relu": ("nn.ReLU", "F.relu"),
+    "relu6": ("nn.ReLU6", "F.relu6"),
+    "leaky_relu": ("nn.LeakyReLU", "F.leaky_relu"),
+    "elu": ("nn.ELU", "F.elu"),
+    "selu": ("nn.SELU", "F.selu"),
+    "celu": ("nn.CELU", "F.celu"),
+    "gelu": ("nn.GELU", "F.gelu"),
+    "silu": ("nn.SiLU", "F.silu"),
+    "mish": ("nn.Mish", "F.mish"),
+    "sigmoid": ("nn.Sigmoid", "torch.sigmoid"),
+    "hard_sigmoid": ("nn.Hardsigmoid", "F.hardsigmoid"),
+    "hard_swish": ("nn.Hardswish", "F.hardswish"),
+    "tanh": ("nn.Tanh", "torch.tanh"),
+    "softplus": ("nn.Softplus", "F.softplus"),
+    "softsign": ("nn.Softsign", "F.softsign"),
+    "exp": ("", "torch.exp"),
+    "log": ("", "torch.log"),
+    "sqrt": ("", "torch.sqrt"),
+    "abs": ("", "torch.abs"),
+    "negate": ("", "torch.neg"),
+    "erf": ("", "torch.erf"),
+}
+"""For each function a module, if there is one, and a function."""
+
+
+def activation(site: Site) -> Written | None:
+    """A module in a chain, a function elsewhere."""
+    if site.op.function not in ACTIVATIONS:
+        return None  # the bounds of a clip are not kept
+    module, function = ACTIVATIONS[site.op.function]
+    made = Call(module) if module else None
+    return Written(made, lambda x: call(function, Raw(x[0])))
+
+
+def softmax(site: Site) -> Written:
+    """``nn.Softmax``, ``nn.LogSoftmax``."""
+    log, axis = site.op.log, site.op.axis % site.rank
+    word, function = ("nn.LogSoftmax", "F.log_softmax") if log else ("nn.Softmax", "F.softmax")
+    return Written(call(word, dim=axis), lambda x: call(function, Raw(x[0]), dim=axis))
+
+
+def prelu(site: Site) -> Written | None:
+    """``nn.PReLU``."""
+    axis = site.op.channel_axis
+    if axis is not None and axis % site.rank != 1:
+        return None
+    return Written(
+        Call("nn.PReLU", (key("num_parameters", 1 if axis is None else site.shape[1], 1),))
+    )
+
+
+def dropout(site: Site) -> Written:
+    """``nn.Dropout``."""
+    return Written(Call("nn.Dropout", (arg("p", site.op.rate),)))
+
+
+def pixel_shuffle(site: Site) -> Written | None:
+    """``nn.PixelShuffle``."""
+    return Written(Call("nn.PixelShuffle", (arg("upscale_factor", site.op.factor),)))
+
+
+def resize(site: Site) -> Written | None:
+    """``nn.Upsample``: nearest neighbours only, about which all frameworks agree."""
+    if site.op.mode != "nearest" or site.op.scale is None:
+        return None
+    return Written(Call("nn.Upsample", (key("scale_factor", same(site.op.scale)),)))
+
+
+def recurrent(name: str) -> Writer:
+    """``nn.LSTM``, ``nn.GRU``, ``nn.RNN``, from a state of zeros."""
+
+    def write(site: Site) -> Written | None:
+        op = site.op
+        if len(site.node.inputs) > 1 or not op.return_sequences:
+            return None
+        if op.bias and op.bias_vectors != 2:
+            return None
+        args = [
+            arg("input_size", site.shape[-1]),
+            arg("hidden_size", op.hidden_size),
+            key("num_layers", op.num_layers, 1),
+            key("bias", op.bias, True),
+            key("batch_first", op.batch_first, False),
+            key("bidirectional", op.bidirectional, False),
+        ]
+        if getattr(op, "projection_size", None) is not None:
+            args.append(key("proj_size", op.projection_size, 0))
+        outputs = len(site.node.outputs)
+        states = {1: "_", 2: "{1}", 3: "({1}, {2})"}[outputs]
+        if outputs == 2 and op.states == 2:
+            states = "({1}, _)"
+        return Written(Call(f"nn.{name}", tuple(args)), targets=f"{{0}}, {states}")
+
+    return write

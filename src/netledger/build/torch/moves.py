@@ -1,0 +1,156 @@
+"""Functions of PyTorch: sums, products, and what moves numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from netledger.build.source.expression import Call, Items, Raw, arg, call, key
+from netledger.build.source.kinds import Written
+from netledger.build.source.plan import Site, Writer, batch_free
+from netledger.ops.base import distinct_axes, each_axis
+
+
+def flatten(site: Site) -> Written:
+    """``nn.Flatten``."""
+    first, last = site.op.start_dim % site.rank, site.op.end_dim % site.rank - site.rank
+    module = Call("nn.Flatten", (key("start_dim", first, 1), key("end_dim", last, -1)))
+    ends = (arg("start_dim", first), key("end_dim", last, -1))
+    return Written(module, lambda x: Call("torch.flatten", (arg("x", Raw(x[0])), *ends)))
+
+
+def chained(sign: str) -> Writer:
+    """Tensors with a sign between them: ``x + y``."""
+    return lambda site: Written(inline=lambda x: Raw(f" {sign} ".join(x)))
+
+
+def folded(function: str) -> Writer:
+    """A function of two tensors, over as many as there are."""
+
+    def fold(x: tuple[str, ...]) -> Any:
+        value: Any = Raw(x[0])
+        for name in x[1:]:
+            value = call(function, value, Raw(name))
+        return value
+
+    return lambda site: Written(inline=fold)
+
+
+def average(site: Site) -> Written:
+    """The mean of some tensors."""
+    return Written(inline=lambda x: Raw(f"({' + '.join(x)}) / {len(x)}"))
+
+
+def joined(function: str) -> Writer:
+    """``torch.cat``, ``torch.stack``."""
+
+    def write(site: Site) -> Written:
+        axis = site.op.axis
+        return Written(
+            inline=lambda x: call(function, Items(tuple(Raw(name) for name in x)), dim=axis)
+        )
+
+    return write
+
+
+def split(site: Site) -> Written:
+    """``torch.split``."""
+    sizes, axis = site.op.sizes, site.op.axis
+    targets = "{0}, = " if len(site.node.outputs) == 1 else ""
+    return Written(
+        inline=lambda x: call(
+            "torch.split", Raw(x[0]), Items(sizes) if isinstance(sizes, tuple) else sizes, dim=axis
+        ),
+        targets=targets.removesuffix(" = "),
+    )
+
+
+def slice_(site: Site) -> Written:
+    """Python's own slices."""
+    op = site.op
+    parts = [":"] * site.rank
+    stop = "" if op.stop is None else str(op.stop)
+    parts[op.axis % site.rank] = f"{op.start or ''}:{stop}" + (
+        f":{op.step}" if op.step != 1 else ""
+    )
+    while parts[-1] == ":" and len(parts) > 1:
+        parts.pop()
+    inside = ", ".join(parts)
+    return Written(inline=lambda x: Raw(f"{x[0]}[{inside}]"))
+
+
+def reshape(site: Site) -> Written:
+    """``Tensor.reshape``; the batch stays open."""
+    shape = batch_free(site.made)
+    return Written(inline=lambda x: call(f"{x[0]}.reshape", *shape))
+
+
+def permute(site: Site) -> Written:
+    """``Tensor.permute``."""
+    order = each_axis(site.op.order, 1)
+    return Written(inline=lambda x: call(f"{x[0]}.permute", *order))
+
+
+def expand(site: Site) -> Written:
+    """``Tensor.expand``."""
+    shape = site.op.shape
+    if any(not isinstance(d, int) for d in shape):
+        return Written(inline=lambda x: call(f"{x[0]}.expand", *batch_free(shape)))
+    return Written(inline=lambda x: call(f"{x[0]}.expand", *shape))
+
+
+def reduce(site: Site) -> Written | None:
+    """``Tensor.mean``, ``sum``, ``amax``, ``amin``."""
+    methods = {"mean": "mean", "sum": "sum", "max": "amax", "min": "amin", "norm": "norm"}
+    op = site.op
+    if op.function not in methods:
+        return None
+    over = distinct_axes(op.over, site.rank)
+    axes = over[0] if len(over) == 1 else over
+    ends = (key("dim", axes), key("keepdim", op.keepdims, False))
+    return Written(inline=lambda x: Call(f"{x[0]}.{methods[op.function]}", ends))
+
+
+def identity(site: Site) -> Written:
+    """``nn.Identity``."""
+    return Written(Call("nn.Identity"), lambda x: Raw(x[0]))
+
+
+DTYPES = (
+    "float64",
+    "float32",
+    "float16",
+    "bfloat16",
+    "int64",
+    "int32",
+    "int16",
+    "int8",
+    "uint8",
+    "bool",
+)
+
+
+def cast(site: Site) -> Written | None:
+    """``Tensor.to``."""
+    if site.op.to not in DTYPES:
+        return None
+    return Written(inline=lambda x: call(f"{x[0]}.to", Raw(f"torch.{site.op.to}")))
+
+
+def einsum(site: Site) -> Written:
+    """``torch.einsum``; `Einsum.terms` has checked that the equation is letters."""
+    ins, out = site.op.terms(len(site.node.inputs))
+    equation = f"{','.join(ins)}->{out}"
+    return Written(inline=lambda x: call("torch.einsum", equation, *map(Raw, x)))
+
+
+def attention(site: Site) -> Written | None:
+    """``F.scaled_dot_product_attention``, without a mask."""
+    if len(site.node.inputs) != 3 or site.row.input_types[1].shape[:-2] != site.shape[:-2]:
+        return None
+    return Written(inline=lambda x: call("F.scaled_dot_product_attention", *map(Raw, x)))
+
+
+def simple(function: str) -> Callable[[Site], Written]:
+    """A function of the inputs."""
+    return lambda site: Written(inline=lambda x: call(function, *map(Raw, x)))

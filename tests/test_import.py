@@ -42,6 +42,6 @@ def test_public_names() -> None:
 
     assert sorted(netledger.__all__) == [
         "Graph", "Ledger", "NetledgerError", "__version__",
-        "build", "check", "diff", "ledger", "read", "reconcile",
+        "build", "check", "diff", "ledger", "read", "reconcile", "verify",
     ]  # fmt: skip
     assert all(hasattr(netledger, name) for name in netledger.__all__)

@@ -21,6 +21,7 @@ from netledger.infer import infer
 from netledger.ledger import Ledger
 from netledger.readers import read
 from netledger.reconcile import reconcile
+from netledger.verify import verify
 
 __version__ = "0.1.0"
 
@@ -35,6 +36,7 @@ __all__ = [
     "ledger",
     "read",
     "reconcile",
+    "verify",
 ]
 
 

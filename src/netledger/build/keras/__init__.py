@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from netledger import ops
+from netledger.build.keras.backend import ready
 from netledger.build.keras.code import Plan
 from netledger.build.source.live import execute
 from netledger.build.source.natural import inverse
@@ -29,6 +30,7 @@ def source(graph: Graph) -> str:
 
 def make(graph: Graph) -> Any:
     """A live ``keras.Model``, made by executing the source code."""
+    ready()
     import keras  # noqa: F401  (a clear error if it is missing)
 
     plan = Plan.of(graph)

@@ -61,7 +61,7 @@ def _as_bytes(bits: int, dtype: str) -> Callable[[Ledger], Iterable[Charge]]:
 
     def rule(ledger: Ledger) -> Iterable[Charge]:
         for row, p in stored(ledger):
-            now: Any = p.stored_bytes or 0
+            now: Any = 0 if p.stored_bytes is None else p.stored_bytes
             cause = f"{p.dtype} stored as {dtype}"
             yield Charge(row.name, cause, add_up((_bytes(p.count, bits), -now)))
 

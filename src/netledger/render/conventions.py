@@ -22,7 +22,7 @@ from netledger.render.common import inert, number
 FORMATS = ("table", "json")
 TITLES = {
     PARAMS: "parameters",
-    MACS: "multiply-accumulates",
+    MACS: "MACs",
     FLOPS: "FLOPs",
     ACTIVATIONS: "numbers made",
     BYTES: "bytes",

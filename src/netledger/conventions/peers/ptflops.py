@@ -261,12 +261,17 @@ def aten(ledger: Ledger) -> Iterator[Charge]:
             isinstance(row.op, Linear) and not turned.intersection(row.row.inputs)
         ):
             yield Charge(name, BIASES, biases(row))
-        elif isinstance(row.op, ScaledDotProductAttention | LSTM):
+        elif isinstance(row.op, ScaledDotProductAttention) or _in_one_piece(row.op):
             yield Charge(name, not_counted(row), -row.macs)
         elif isinstance(row.op, Recurrent | MultiHeadAttention):
             yield Charge(name, BIASES, added_biases(row))
         elif target == "aten.baddbmm":
             yield Charge(name, "baddbmm is not counted", -row.macs)
+
+
+def _in_one_piece(op: Any) -> bool:
+    """True for a recurrent layer that oneDNN computes as one operator."""
+    return isinstance(op, LSTM) and op.projection_size is None
 
 
 def _turned(rows: list[Sized]) -> set[str]:

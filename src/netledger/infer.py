@@ -154,7 +154,7 @@ class _Book:
             raise _too_few(node, len(outputs))
         made = tuple([self._count(shape) for shape in outputs])
         if self.check:
-            check_sizes(made[: len(node.outputs)])
+            check_sizes(made[: len(node.outputs)], empty=_records_empty(node))
         derived = _Derived(
             outputs,
             tuple([(p, simplify(size(p))) for p in op.parameters(*counted)]),
@@ -246,6 +246,8 @@ class _Book:
         said = node.recorded.outputs if node.recorded else ()
         for i, (value, t) in enumerate(zip(node.outputs, outputs, strict=True)):
             other = said[i] if i < len(said) else None
+            if other is not None and self.batch is not None:
+                other = TensorType(self._count(other.shape), other.dtype)
             if other is not None and other.shape != t.shape:
                 self._unbalanced(node, f"the rule gives {t}, the source says {other}")
                 t = other
@@ -349,11 +351,18 @@ def _too_few(node: Node, made: int) -> ShapeError:
     return ShapeError(f"makes {made} output{'s' * (made != 1)}; {extra!r} is not one of them")
 
 
-def check_sizes(shapes: tuple[Shape, ...]) -> None:
-    """Refuses an output with an axis of size 0 or less, or of 2^63 or more."""
+def _records_empty(node: Node) -> bool:
+    """Whether the source itself says that the node makes a tensor without numbers."""
+    outputs = node.recorded.outputs if node.recorded is not None else ()
+    return 0 in getattr(node.op, "shape", ()) or any(t is not None and 0 in t.shape for t in outputs)
+
+
+def check_sizes(shapes: tuple[Shape, ...], *, empty: bool = False) -> None:
+    """Refuses an output with an axis of size 0 (unless `empty`) or less, or of 2^63 or more."""
+    least = 0 if empty else 1
     for shape in shapes:
         for d in shape:
-            if type(d) is int and not 1 <= d <= LARGEST:
+            if type(d) is int and not least <= d <= LARGEST:
                 if d > 1:
                     raise ShapeError(
                         "the output would have an axis of 2^63 or more numbers",

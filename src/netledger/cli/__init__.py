@@ -9,6 +9,7 @@ from netledger.cli.build import build
 from netledger.cli.common import Group
 from netledger.cli.ledgers import explain, layer, schema, show, zoo
 from netledger.cli.reconcile import reconcile
+from netledger.cli.report import report
 from netledger.cli.verify import verify
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -28,6 +29,7 @@ def main() -> None:
     netledger check alexnet              findings, like a linter; budgets
     netledger diff alexnet alexnet-2012  what differs, with the cause of every difference
     netledger reconcile alexnet 60M      why a count is not the claimed one
+    netledger report alexnet -o a.html   one page: graph, derivations, what-if
     netledger build alexnet --to torch   a real model: torch, keras, jax, onnx
     netledger verify alexnet --in torch  built, run, and compared row by row
     netledger zoo                        the networks it knows by name
@@ -36,5 +38,5 @@ def main() -> None:
     """
 
 
-for command in (show, explain, layer, check, diff, reconcile, build, verify, zoo, schema):
+for command in (show, explain, layer, check, diff, reconcile, report, build, verify, zoo, schema):
     main.add_command(command)

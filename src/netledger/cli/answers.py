@@ -22,7 +22,7 @@ from netledger.cli.common import (
 from netledger.errors import NetledgerError
 
 FINDING_FORMATS = ("text", "json", "sarif", "github")
-DIFF_FORMATS = ("text", "table", "markdown", "json")
+DIFF_FORMATS = ("text", "table", "markdown", "json", "html")
 
 
 def _budget_option(name: str, example: str) -> Callable[[Any], Any]:
@@ -116,5 +116,11 @@ def diff(
 
     format = chosen(format, output, DIFF_FORMATS)
     found = compare(read_ledger(a, inputs, None), read_ledger(b, inputs, None))
-    write_text(write(found, format), output)
+    if format == "html":
+        from netledger.render.html import difference
+
+        text = difference(found)
+    else:
+        text = write(found, format)
+    write_text(text, output)
     ctx.exit(0 if found.empty else ANSWER_IS_NO)

@@ -107,6 +107,8 @@ ENDINGS = {
     ".yaml": "yaml",
     ".yml": "yaml",
     ".sarif": "sarif",
+    ".html": "html",
+    ".svg": "svg",
 }
 """The format that a file's name asks for."""
 

@@ -20,7 +20,7 @@ from netledger.cli.common import (
 )
 from netledger.errors import UsageError
 
-LEDGER_FORMATS = ("table", "markdown", "csv", "json", "latex", "yaml")
+LEDGER_FORMATS = ("table", "markdown", "csv", "json", "latex", "yaml", "html", "svg")
 CONVENTION_FORMATS = ("table", "json")
 EXPLAIN_FORMATS = ("text", "markdown", "latex", "json")
 ZOO_FORMATS = ("table", "json")

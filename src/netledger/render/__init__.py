@@ -12,7 +12,7 @@ from netledger.errors import UnknownName
 from netledger.ledger import Ledger
 from netledger.render.common import LAYOUTS, View
 
-FORMATS = ("table", "markdown", "csv", "json", "latex", "yaml")
+FORMATS = ("table", "markdown", "csv", "json", "latex", "yaml", "html", "svg")
 """The formats that a ledger can be written in."""
 
 

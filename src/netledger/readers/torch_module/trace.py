@@ -291,7 +291,8 @@ def _twin(tensor: Any) -> Any:
         return tensor
     if tensor.layout is not torch.strided or tensor.is_quantized:
         return torch.empty(tensor.shape, dtype=_plain_dtype(tensor), device=_META)
-    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=_META)
+    with torch.inference_mode(tensor.is_inference()):  # a view of it must be of its kind
+        return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=_META)
 
 
 def _plain_dtype(tensor: Any) -> Any:

@@ -28,15 +28,27 @@ def answer(ledger: Ledger, claim: Claim, seconds: float) -> Reconciliation:
             found += _besides(subject, claim)
     else:
         found, tried, cut = _searched(subject, claim, deadline)
+    told = best(found)
     return Reconciliation(
         model=ledger.graph.name,
         claim=claim,
         count=subject.count,
-        explanations=best(found),
+        explanations=told,
         complete=complete,
         tried=tried,
         cut=cut,
+        notes=_doubts(claim, told),
     )
+
+
+UNSURE = 6.0
+"""From so many bits on, chance explains a number of few digits as well."""
+
+
+def _doubts(claim: Claim, told: tuple[Explanation, ...]) -> tuple[str, ...]:
+    if claim.exact or not told or told[0].cost < UNSURE:
+        return ()
+    return (f"a number of {_digits(claim)} fits many causes: take these as guesses",)
 
 
 def _searched(
@@ -86,7 +98,7 @@ def _rounding(count: int, claim: Claim, cost: float) -> Proposal:
     else:
         how = "cut off, not rounded" if below > 0 else "rounded up"
     text = f"{count:,} {NOUNS[claim.quantity]} {how} to {_digits(claim)}"
-    arithmetic = f"{count:,} is {signed(int(below if below > 0 else -above))} from {claim.text}"
+    arithmetic = f"{count:,} is {signed(int(below if below > 0 else -above))} from {claim.text.partition(':')[0]}"
     return Proposal("rounding", (), 0, text, arithmetic, cost, frozenset())
 
 
@@ -97,6 +109,7 @@ def _digits(claim: Claim) -> str:
 
 def _readings(s: Subject, claim: Claim) -> Iterator[tuple[Subject, Claim, Proposal | None]]:
     """The ways to read a claim: as it stands; FLOPs as MACs; prefixes of 1,024; rounded zeros."""
+    yield from _rounder(s, claim)
     yield s, claim, None
     if claim.quantity == FLOPS:
         halved = Subject(s.ledger, MACS, s.spent)
@@ -112,23 +125,32 @@ def _readings(s: Subject, claim: Claim) -> Iterator[tuple[Subject, Claim, Propos
         if claim.quantity == BYTES:
             letter = "KMGT"[power - 1]
             text = f"{letter}B are {letter}iB: {1024**power:,} bytes"
-        cost = 1.0 if claim.quantity == BYTES else 5.0
+        cost = 1.0 if claim.quantity == BYTES else 6.0
         how = f"{s.count:,}/{1024**power:,} = {s.count / 1024**power:,.2f}"
         yield s, binary, Proposal("unit", (), 0, text, how, cost)
-    yield from _rounder(s, claim)
+    yield from _rounded(s, claim)
 
 
 def _rounder(s: Subject, claim: Claim) -> Iterator[tuple[Subject, Claim, Proposal | None]]:
-    """Trailing zeros taken for rounding: the most digits that hold the count, or else two."""
-    readings = list(claim.coarser())
-    for read in readings:
+    """Trailing zeros taken for rounding: the most digits that hold the count."""
+    for read in claim.coarser():
         digits = len(str(int(read.value / read.step)))
         if read.holds(s.count):
-            cost = {1: 7.0, 2: 3.0}.get(digits, 2.0)
+            cost = {1: 7.0, 2: 3.0}.get(digits, 2.0) if claim.exact else _distance(s, claim)
             yield s, read, _rounding(s.count, read, cost)
             return
-    for read in readings:
-        if len(str(int(read.value / read.step))) == 2 and claim.exact:
+
+
+def _distance(s: Subject, claim: Claim) -> float:
+    """How surprising it is that a number was rounded so far: 70 billion for 69, less than 33."""
+    return 1.5 + 30 * float(abs(s.count - claim.value) / claim.value)
+
+
+def _rounded(s: Subject, claim: Claim) -> Iterator[tuple[Subject, Claim, Proposal | None]]:
+    """Trailing zeros taken for rounding to two digits, where the count itself is not held."""
+    for read in claim.coarser():
+        two = len(str(int(read.value / read.step))) == 2
+        if two and claim.exact and not read.holds(s.count):
             text = f"{claim.text} is rounded to two digits"
             how = f"{read.low:,} to {read.high:,}"
             yield s, read, Proposal("rounding", (), 0, text, how, 3.0)

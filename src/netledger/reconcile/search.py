@@ -21,10 +21,12 @@ from netledger.reconcile.words import listed
 
 MOST_COST = {1: 24.0, 2: 17.0, 3: 10.5}
 """So surprising may one cause be, two together, three together; beyond, chance explains more."""
-ROUNDED_COST = {1: 14.0, 2: 9.0, 3: 0.0}
+ROUNDED_COST = {1: 13.0, 2: 7.0, 3: 0.0}
 """The same for a claim of few digits, which many causes lead to."""
 EACH = 1.0
 """What every further cause costs, in bits."""
+SHAPED_COST = 11.0
+"""The same for two causes that change the size of maps."""
 SLACK = 6.0
 """Explanations that are so much more surprising than the best are not told."""
 FURTHER = 3.0
@@ -153,7 +155,8 @@ class Search:
             return []
         found = []
         for change in changes:
-            if self.late:
+            best = min((e.cost for e in self.found), default=self.known)
+            if self.late or change.cost > best + FURTHER:
                 break
             made = _measure(s, change)
             if made is not None:
@@ -204,7 +207,8 @@ class Search:
     def _followers(self, made: Subject, proposal: Proposal) -> Iterator[Change]:
         changes = (c for h in HYPOTHESES for c in h.networks(made) if c.kind in SHAPING)
         for change in sorted(changes, key=lambda c: c.cost):
-            if self.late or proposal.cost + change.cost > self._limit(2) - EACH:
+            cost = proposal.cost + change.cost
+            if self.late or cost > min(self._limit(2) - EACH, SHAPED_COST):
                 return
             if SHAPING.index(change.kind) > SHAPING.index(proposal.kind):
                 yield change
@@ -259,7 +263,7 @@ def _ordered(*causes: Proposal) -> tuple[Proposal, ...]:
 
 def _short(p: Proposal) -> str:
     """A cause in a word or two, for a note."""
-    return p.text.split(" before ")[0].split(" after ")[0].split(":")[0]
+    return p.text.split(" before ")[0].split(" after ")[0].split(":")[0].removeprefix("add ")
 
 
 def best(found: list[Explanation]) -> tuple[Explanation, ...]:

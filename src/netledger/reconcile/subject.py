@@ -14,7 +14,7 @@ from netledger.formula import Formula
 from netledger.graph import BUFFER, WEIGHT, Graph
 from netledger.infer import infer
 from netledger.ledger import Ledger, Row, Stored
-from netledger.ops import Embedding, Inventory, Linear, Tensor
+from netledger.ops import Embedding, Flatten, Inventory, Linear, Tensor
 from netledger.ops.conv import Convolution, ConvTranspose
 from netledger.ops.norm import ChannelNorm, LayerNorm
 from netledger.reconcile.claim import BYTES, FLOPS, MACS, NOUNS, PARAMS
@@ -211,8 +211,20 @@ class Subject:
     def _changed(self, made: Subject, name: str, delta: int) -> str:
         before, after = self.by_name.get(name), made.by_name.get(name)
         if self.quantity == PARAMS:
-            return changed(before, after, delta)
+            return _sees(made, after) + changed(before, after, delta)
         return f"{name}: {signed(delta)}"
+
+
+def _sees(s: Subject, row: Row | None) -> str:
+    """The map that a matrix sees, where it is flattened: ``6×6×256 = 9,216 inputs; ``."""
+    if row is None or not isinstance(row.op, Linear):
+        return ""
+    for other in s.ledger.ops:
+        if row.inputs[0] in other.made and isinstance(other.op, Flatten):
+            shape = [str(d) for d in other.input_types[0].shape[1:]]
+            if len(shape) > 1:
+                return f"{'×'.join(shape)} = {row.input_types[0].shape[-1]:,} inputs; "
+    return ""
 
 
 def row_deltas(a: Subject, b: Subject) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Callable
 
 from netledger.reconcile.claim import NOUNS, Claim
@@ -25,7 +26,7 @@ def _text(answer: Reconciliation) -> str:
         lines += _nothing(answer)
     for rank, explanation in enumerate(answer.explanations, start=1):
         lines += _explanation(rank, explanation, answer)
-    return "\n".join(lines)
+    return "\n".join([*lines, *(inert(note, LONGEST_TEXT) for note in answer.notes)])
 
 
 def _head(answer: Reconciliation) -> str:
@@ -44,25 +45,36 @@ def _claimed(claim: Claim) -> str:
 def _explanation(rank: int, e: Explanation, answer: Reconciliation) -> list[str]:
     if not e.causes:
         return ["The counts are equal."]
-    words = "; ".join(inert(cause.text, LONGEST_TEXT) for cause in e.causes)
-    first = f"{rank}. {words}"
-    end = "exact" if e.exact else f"{e.result:,}"
-    lines = [f"{first:<{WIDE}}  {end}"]
+    words = [inert(cause.text, LONGEST_TEXT) for cause in e.causes]
+    short = all(len(text) < 50 and "," not in text for text in words)
+    text = (", and " if short else "; ").join(words)
+    *lines, last = _wrap(f"{rank}. {text}", "   ")
+    lines.append(f"{last:<{WIDE}}  {'exact' if e.exact else f'{e.result:,}'}")
     for cause in e.causes:
         if cause.arithmetic not in ("", "0"):
-            lines.append(_sum(inert(cause.arithmetic, LONGEST_TEXT), cause.delta))
-    if len(e.causes) > 1 and sum(1 for c in e.causes if c.delta) > 1:
+            lines += _sum(inert(cause.arithmetic, LONGEST_TEXT), cause.delta)
+    if sum(1 for c in e.causes if c.delta) > 1:
         terms = " ".join(signed(c.delta) for c in e.causes if c.delta)
         lines.append(f"     in all {terms} = {signed(e.result - answer.count)}")
     return lines + [f"   ({inert(note, LONGEST_TEXT)})" for note in e.notes]
 
 
-def _sum(arithmetic: str, delta: int) -> str:
-    """A line of arithmetic that ends in the cause's own delta."""
+def _wrap(text: str, indent: str, width: int = WIDE) -> list[str]:
+    return textwrap.wrap(
+        text, width, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
+    )
+
+
+def _sum(arithmetic: str, delta: int) -> list[str]:
+    """Arithmetic that ends in the cause's own delta; long sums in several lines."""
     end = signed(delta)
-    if arithmetic.endswith(end) or not delta:
-        return f"     {arithmetic}"
-    return f"     {arithmetic:<{WIDE - 5}}  {end}"
+    parts = [arithmetic] if len(arithmetic) <= WIDE else arithmetic.split("; ")
+    lines = [f"     {line}" for part in parts for line in _wrap(part, "  ", WIDE + 16)]
+    if not delta or lines[-1].endswith(end):
+        return lines
+    if len(lines[-1]) > WIDE:
+        lines.append("")
+    return [*lines[:-1], f"{lines[-1]:<{WIDE}}  {end}"]
 
 
 def _nothing(answer: Reconciliation) -> list[str]:

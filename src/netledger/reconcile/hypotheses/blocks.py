@@ -168,7 +168,8 @@ def _new_layers(s: Subject) -> Iterator[Proposal]:
     for row in rows if len(rows) <= 60 else ():
         width, biased = outputs_of(row), tensor(row, "bias") is not None
         for kernel in (3, 1) if s.is_a(row, CONV) else (0,):
-            if (width, kernel) in seen or (kernel and len(row.outputs[0].shape) != 4):
+            weight = weight_of(row)
+            if (width, kernel) in seen or (kernel and weight and len(weight.shape) != 4):
                 continue
             seen.add((width, kernel))
             taps = kernel * kernel or 1

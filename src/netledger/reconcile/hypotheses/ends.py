@@ -36,6 +36,8 @@ VOCABULARIES = (
     *(256000, 256128, 250002, 250880, 49408, 151936, 152064, 129280, 51200, 50280, 50277, 50400),
     *(30528, 119547, 105879, 21128, 31002, 100352, 65024, 64000, 102400, 131072, 49152, 32768),
 )
+SIDES = (7, 8, 10, 12, 14, 16, 20, 21, 24, 27, 28, 30, 31, 32, 33, 36, 37, 40, 48, 64)
+"""Patches along a side, for inputs of 224, 384, 448, 512, 518 … and patches of 8, 14, 16, 32."""
 LENGTHS = (128, 256, 512, 514, 1024, 1026, 2048, 2050, 4096, 8192, 77, 1500, 448)
 
 
@@ -149,7 +151,7 @@ class Head(Hypothesis):
             delta,
             f"with a classifier of {number:,} classes on the {features:,} features",
             f"{features:,}×{number:,} + {number:,} = {delta:,}",
-            4.0 + number_cost(number, CLASSES[:8]),
+            5.0 + number_cost(number, CLASSES[:8]),
             frozenset({"classifier"}),
         )
 
@@ -159,15 +161,18 @@ class Head(Hypothesis):
 
 
 def _features(s: Subject) -> int:
-    """The features that the network returns, if it does not return classes."""
+    """The features that the network returns, if no classifier makes its output."""
+    if heads(s.ledger):
+        return 0
     types = {v: t for r in s.ledger.ops for v, t in zip(r.made, r.outputs, strict=False)}
     shapes = [types[v].shape for v in s.graph.outputs if v in types]
-    if not shapes or outputs_of(last_layers(s)[0] if last_layers(s) else s.rows[-1]) in CLASSES[:4]:
+    last = s.sort(CONV)[-1:]
+    if not shapes:
         return 0
-    shape = shapes[0]
-    last_conv = s.sort(CONV)[-1:]
-    sizes = [shape[-1] if len(shape) < 4 else outputs_of(last_conv[0]) if last_conv else 0]
-    return sizes[0] if type(sizes[0]) is int else 0
+    if len(shapes[0]) > 3:
+        return outputs_of(last[0]) if last else 0
+    features = shapes[0][-1]
+    return features if isinstance(features, int) else 0
 
 
 class AuxHead(Hypothesis):
@@ -308,7 +313,7 @@ class Vocabulary(Hypothesis):
         ]
 
     def _other(self, s: Subject, rows: list[Row], own: int, more: int) -> Iterable[Proposal]:
-        cost = 3.0 if own + more in VOCABULARIES else 4.0 + number_cost(own + more) / 2
+        cost = 4.5 if own + more in VOCABULARIES else 5.0 + number_cost(own + more) / 2
         return s.offer(
             "vocabulary",
             cost,
@@ -337,10 +342,12 @@ class Positions(Hypothesis):
             extra = own - isqrt(own) ** 2 if s.is_a(row, TENSOR) else 0
             if extra > 2:
                 continue
-            known = LENGTHS if not s.is_a(row, TENSOR) else _squares(extra)
-            for more in multiples(dim, low, high, [n - own for n in known]):
+            usual = LENGTHS if not s.is_a(row, TENSOR) else _squares(SIDES, extra)
+            known = LENGTHS if not s.is_a(row, TENSOR) else _squares(range(2, 129), extra)
+            for more in multiples(dim, low, high, [n - own for n in usual]):
                 if own + more in known:
-                    yield from self._other(s, row, own, more, dim, extra)
+                    cost = 3.0 if own + more in usual else 6.0
+                    yield from self._other(s, row, own, more, dim, extra, cost)
 
     @staticmethod
     def _tables(s: Subject) -> list[Row]:
@@ -348,7 +355,7 @@ class Positions(Hypothesis):
 
     @staticmethod
     def _other(
-        s: Subject, row: Row, own: int, more: int, dim: int, extra: int
+        s: Subject, row: Row, own: int, more: int, dim: int, extra: int, cost: float
     ) -> Iterable[Proposal]:
         new, side = own + more, isqrt(own + more - extra)
         text = f"{new:,} positions instead of {own:,} in {row.name}"
@@ -357,7 +364,7 @@ class Positions(Hypothesis):
             text = f"input of {side}×{side} patches instead of {old}×{old}: {text}"
         yield from s.offer(
             "input-size",
-            3.0,
+            cost,
             text,
             [Cell(row.name, "weight", WEIGHT, more * dim)],
             arithmetic=f"{signed(more)} × {dim:,} = {signed(more * dim)}",
@@ -369,5 +376,5 @@ def _position_tables(s: Subject) -> list[Row]:
     return [row for row in s.rows if row.name in named]
 
 
-def _squares(extra: int) -> list[int]:
-    return [n * n + extra for n in range(2, 129)]
+def _squares(sides: Iterable[int], extra: int) -> list[int]:
+    return [n * n + extra for n in sides]

@@ -69,10 +69,10 @@ class FlattenMaps(Hypothesis):
         for maker, dense in _last_dense(s):
             last = _last_layout(s)
             flat = Insert("flatten", Flatten(), (maker.made[0],), feeds=((dense.name, 0),))
-            yield Change("flatten", 2.0, f"Flatten before {dense.name}", (flat,), ("flatten",))
+            yield Change("flatten", 2.0, f"add Flatten before {dense.name}", (flat,), ("flatten",))
             pool = GlobalAvgPool(channels_last=last)
             inserted = Insert("global_avg_pool", pool, (maker.made[0],), feeds=((dense.name, 0),))
-            text = f"global average pooling before {dense.name}"
+            text = f"add global average pooling before {dense.name}"
             yield Change("pooling", 4.0, text, (inserted,), ("global_avg_pool",))
         for row in s.ledger.ops:
             if isinstance(row.op, Flatten) and _spatial(row):
@@ -89,7 +89,7 @@ class FlattenMaps(Hypothesis):
             edits = (
                 Insert("global_avg_pool", pool, flatten.inputs[:1], feeds=((flatten.name, 0),)),
             )
-            text = f"global average pooling before {flatten.name}"
+            text = f"add global average pooling before {flatten.name}"
             yield Change("pooling", 4.0, text, edits, ("global_avg_pool",))
 
     @staticmethod
@@ -125,9 +125,8 @@ class Poolings(Hypothesis):
         pools = [r for r in s.ledger.ops if isinstance(r.op, Pool)]
         yield from self._more(s, pools)
         for row in pools:
-            yield Change(
-                "pooling", 4.0 + one_of(len(pools)), f"without {row.name}", (Remove(row.name),)
-            )
+            cost = 4.0 + (one_of(len(pools)) if row is not pools[-1] else 0.0)
+            yield Change("pooling", cost, f"without {row.name}", (Remove(row.name),))
             yield from self._other(row, len(pools))
         for row in s.ledger.ops:
             if isinstance(row.op, AdaptivePool) and not _squashes(row):
@@ -148,7 +147,7 @@ class Poolings(Hypothesis):
             for op in windows:
                 assert isinstance(op, Pool)
                 name = f"{op.key}_{place + 1}_more"
-                text = f"{_pool_words(op)} {words}"
+                text = f"add {_pool_words(op)} {words}"
                 price = cost + (0.0 if op in own else 1.0) + (op != (own or windows)[-1]) * 0.25
                 yield Change("pooling", price, text, (Insert(name, op, (value,)),), (name,))
 
@@ -180,12 +179,12 @@ def _places(s: Subject) -> list[tuple[str, str, float]]:
     pooled = any(
         isinstance(t.op, Pool | AdaptivePool | GlobalPool) for c in convs[-1:] for t in _after(s, c)
     )
-    after = f" after {convs[-1].name}" if convs else ""
+    after = f"after {convs[-1].name}" if convs else ""
     if pairs:
         maker, dense = pairs[0]
-        found.append((maker.made[0], f"{after.strip()} before {dense.name}".strip(), 2.5 + pooled))
+        found.append((maker.made[0], after or f"before {dense.name}", 2.5 + pooled))
     elif flats:
-        found.append((flats[0].inputs[0], f"{after.strip()} before {flats[0].name}", 2.5 + pooled))
+        found.append((flats[0].inputs[0], after or f"before {flats[0].name}", 2.5 + pooled))
     for row in convs[:-1] if len(convs) <= 20 else ():
         if not any(isinstance(t.op, Pool) for t in _after(s, row)):
             ends = [r for r in _after(s, row) if r.op is not None and r.op.folds]
@@ -222,7 +221,7 @@ class InputSize(Hypothesis):
                 if size != own:
                     shape = (size, size, t.shape[-1]) if last else (t.shape[1], size, size)
                     text = f"input {size}×{size} instead of {own}×{own}"
-                    yield _input(name, t, shape, 3.0 if size in USUAL else 5.0, text)
+                    yield _input(name, t, shape, 3.0 if size in USUAL else 6.0, text)
         elif len(t.shape) in (2, 3) and s.quantity in COMPUTED:
             for size in (32, 64, 128, 256, 384, 512, 1024, 2048, 4096):
                 text = f"a sequence of {size:,} instead of {t.shape[1]}"

@@ -17,6 +17,7 @@ import importlib
 import importlib.util
 import inspect
 import json
+import math
 import os
 import re
 import sys
@@ -30,6 +31,8 @@ from netledger.errors import MissingPackage, NetledgerError, UnknownName, UsageE
 _DOTTED = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*"
 _PYTHON = re.compile(rf"(?P<module>{_DOTTED}|.*\.py):(?P<attribute>{_DOTTED})")
 _COLLECTIONS = ("timm", "torchvision", "keras", "hf")
+LARGE = 4096
+"""How many numbers a tensor may have that is made for real where a model computes with them."""
 _HINT = "write package.module:attribute or file.py:attribute"
 
 
@@ -198,11 +201,34 @@ def _on_meta(make: Callable[[], Any], doing: str, name: str = "") -> Any:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        try:
-            with torch.device("meta"):
-                return make()
-        except Exception:  # it computes while it is made: with numbers after all
-            return _called(make, doing, path)
+        for place in (torch.device("meta"), _large_on_meta()):
+            try:
+                with place:
+                    return make()
+            except Exception:  # it computes while it is made, and needs numbers for that
+                continue
+        return _called(make, doing, path)
+
+
+def _large_on_meta() -> Any:
+    """Puts only tensors of more than a few numbers on the meta device."""
+    import torch
+    from torch.overrides import TorchFunctionMode
+
+    makers = (torch.empty, torch.zeros, torch.ones, torch.rand, torch.randn, torch.full)
+
+    class LargeOnMeta(TorchFunctionMode):  # type: ignore[misc]
+        def __torch_function__(
+            self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            kwargs = kwargs or {}
+            if function in makers and kwargs.get("device") is None:
+                sizes = args[0] if args and isinstance(args[0], tuple | list) else args
+                if math.prod(s for s in sizes if isinstance(s, int)) > LARGE:
+                    kwargs = {**kwargs, "device": "meta"}
+            return function(*args, **kwargs)
+
+    return LargeOnMeta()
 
 
 def _called(make: Callable[[], Any], doing: str, path: str) -> Any:

@@ -264,7 +264,15 @@ def outputs_of(op: Op, feeds: tuple[str, ...], graph: Graph) -> int:
     return len(op.outputs(*(t.shape for t in last.input_types)))
 
 
-START = Graph("ops", INPUTS, (Node("turned", Permute((0, 2, 1)), ("tokens",)),), ("turned",))
+START = Graph(
+    "ops",
+    INPUTS,
+    (
+        Node("places", Slice(3, 0, 2), ("map",)),
+        Node("turned", Permute((0, 2, 1)), ("tokens",)),
+    ),
+    ("turned",),
+)
 
 
 @pytest.mark.parametrize("op_class", OPERATIONS, ids=lambda c: c.key)

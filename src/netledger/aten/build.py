@@ -17,6 +17,7 @@ _UNKNOWN = TensorType((NO_SIZE,))
 """What is known of a tensor of which the source says nothing."""
 _IDLE = (Constant, Expand, Reshape, Cast, Identity)
 """Left out where nothing takes what they make: the zeros that a recurrent layer begins with."""
+_BARE = Layer((), ())
 _NOTHING = "no multiply-accumulates, nothing stored"
 
 
@@ -185,27 +186,36 @@ class Builder:
         shapes: tuple[Shape, ...] = tuple([v.shape for v in layer.inputs])
         dtypes = [v.type.dtype for v in layer.inputs]
         trials: list[tuple[Op, tuple[Shape, ...], str]] = []
-        for op in layer.ops:
+        for i, op in enumerate(layer.ops):
             if not isinstance(op, Opaque):
                 op.check(*shapes)
             results = op.outputs(*shapes)
             trials.append((op, results, op.dtype(*dtypes)))
             if not layer.each:
-                shapes, dtypes = results[:1], [trials[-1][2]]
+                more = layer.more[i] if i < len(layer.more) else ()
+                shapes = (*results[:1], *[v.shape for v in more])
+                dtypes = [trials[-1][2], *[v.type.dtype for v in more]]
         inputs = tuple([self._name(v) for v in layer.inputs])
         if layer.each:
             for name, known, trial in zip(made.names, made.call.results, trials, strict=True):
                 title = self._title(made, name, layer)
                 self._node(made, title, trial, inputs, [name], (known,), layer)
             return
+        at = self._weighted(layer)
         for i, trial in enumerate(trials):
             last = i == len(trials) - 1
-            title = self._title(
-                made, made.name if last else f"{made.name}_{i}", layer if last else None
-            )
+            own = made.name if last else f"{made.name}_{i}"
+            title = self._title(made, own, layer if i == at else None)
             said = made.call.results if last else (None,)
-            self._node(made, title, trial, inputs, made.names if last else [title], said, layer)
-            inputs = (title,)
+            names = made.names if last else [title]
+            self._node(made, title, trial, inputs, names, said, layer if i == at else _BARE)
+            more = layer.more[i] if i < len(layer.more) else ()
+            inputs = (title, *[self._name(v) for v in more])
+
+    @staticmethod
+    def _weighted(layer: Layer) -> int:
+        """Which of the operations has the weights: the first, if others add to its result."""
+        return 0 if layer.more else len(layer.ops) - 1
 
     def _node(
         self,

@@ -123,6 +123,7 @@ class Layer(NamedTuple):
         weights: The stored tensors that the last operation's own parameters are, in its order.
         each: True if every output is made by an operation of its own, all from the inputs.
         known: True if an operation without rules surely stores and accumulates nothing.
+        more: For each operation but the first, the tensors that it takes besides.
     """
 
     ops: tuple[Op, ...]
@@ -130,6 +131,7 @@ class Layer(NamedTuple):
     weights: tuple[Value, ...] = ()
     each: bool = False
     known: bool = False
+    more: tuple[tuple[Value, ...], ...] = ()
 
 
 def layer(op: Op, *inputs: Value) -> Layer:

@@ -5,21 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from netledger.aten.call import Call, Layer, Value, layer
+from netledger.aten.moves import known
 from netledger.errors import ShapeError
 from netledger.ops import (
     GRU,
     LSTM,
     RNN,
+    Add,
     BatchNorm,
     Conv,
     ConvTranspose,
+    DynamicConv,
     Einsum,
     Embedding,
+    Gather,
     GroupNorm,
     InstanceNorm,
     LayerNorm,
     Linear,
     MatMul,
+    Multiply,
     Op,
     PReLU,
     RMSNorm,
@@ -72,10 +77,17 @@ def convolution(call: Call) -> Layer:
         "bias": bias is not None,
         "channels_last": False,
     }
-    if "transpose" in call.target or call.flag("transposed"):
-        extra = _per_axis(call.integers("output_padding", 0), rank)
+    transposed = "transpose" in call.target or call.flag("transposed")
+    extra = _per_axis(call.integers("output_padding", 0), rank)
+    if not weight.stored:
+        for name in ("kernel_size", "bias"):
+            del fields[name]
+        op: Op = DynamicConv(transposed=transposed, output_padding=extra, **fields)
+        given = call.optional("bias")
+        return layer(op, x, weight, *([given] if given is not None else []))
+    if transposed:
         out = weight.shape[1] * fields["groups"]
-        op: Op = ConvTranspose(out, output_padding=extra, **fields)
+        op = ConvTranspose(out, output_padding=extra, **fields)
     else:
         op = Conv(_size(weight.shape[0]), **fields)
     return Layer((op,), (x,), _kept(weight, bias))
@@ -83,13 +95,27 @@ def convolution(call: Call) -> Layer:
 
 def linear(call: Call) -> Layer:
     """linear: a matrix that is stored; or the product with one that is computed."""
-    x, weight, bias = call.value("input"), call.value("weight"), _bias(call)
+    x, weight, bias = call.value("input"), call.value("weight"), call.optional("bias")
     if not weight.stored:
-        return _times_transposed(x, weight)
+        return _plus(_times_transposed(x, weight), bias)
     if len(x.shape) < 2:
         raise ShapeError("linear on a single vector")
-    op = Linear(_size(weight.shape[0]), bias=bias is not None)
-    return Layer((op,), (x,), _kept(weight, bias))
+    return _linear(x, weight, bias)
+
+
+def _linear(x: Value, weight: Value, bias: Value | None) -> Layer:
+    """A fully connected layer; a bias that is computed is added to it."""
+    size = _size(weight.shape[0])
+    if bias is not None and bias.stored and bias.shape == weight.shape[:1]:
+        return Layer((Linear(size),), (x,), (weight, bias))
+    return _plus(Layer((Linear(size, bias=False),), (x,), (weight,)), bias)
+
+
+def _plus(product: Layer, bias: Value | None) -> Layer:
+    """A product, and a sum with what is added to it."""
+    if bias is None:
+        return product
+    return product._replace(ops=(*product.ops, Add()), more=((bias,),))
 
 
 def _times_transposed(x: Value, weight: Value) -> Layer:
@@ -100,9 +126,9 @@ def _times_transposed(x: Value, weight: Value) -> Layer:
 def addmm(call: Call) -> Layer:
     """addmm: a fully connected layer if the matrix is a stored one, whichever way it is kept."""
     bias, x, weight = call.value("self"), call.value("mat1"), call.value("mat2")
-    if weight.stored and bias.stored and len(bias.shape) == 1:
-        return Layer((Linear(_size(weight.shape[1])),), (x,), (_in_our_order(weight), bias))
-    return layer(MatMul(), x, weight)
+    if weight.stored and not x.stored:
+        return _linear(x, _in_our_order(weight), bias)
+    return _plus(layer(MatMul(), x, weight), bias)
 
 
 def _in_our_order(matrix: Value) -> Value:
@@ -113,7 +139,7 @@ def _in_our_order(matrix: Value) -> Value:
 def matmul(call: Call) -> Layer:
     """mm, bmm, matmul, baddbmm."""
     x = call.value("batch1", "self")  # baddbmm has a self besides, which is added
-    weight = call.value("batch2", "mat2", "other")
+    weight = call.value("batch2", "mat2", "other", "vec")
     if weight.stored and not x.stored and len(x.shape) >= 2 == len(weight.shape):
         op = Linear(_size(weight.shape[1]), bias=False)
         return Layer((op,), (x,), (_in_our_order(weight),))
@@ -132,11 +158,27 @@ def matmul(call: Call) -> Layer:
 def embedding(call: Call) -> Layer:
     """embedding: rows of a stored table."""
     weight, indices = call.value("weight"), call.value("indices")
+    if not weight.stored:
+        return layer(Gather(0), weight, indices)
     return Layer((Embedding(*map(_size, weight.shape)),), (indices,), _kept(weight))
+
+
+def _scaled(op: Op, x: Value, weight: Value | None, bias: Value | None) -> Layer:
+    """A normalisation of the last axes, then what is computed as its factor and offset."""
+    factor = ((Multiply(), (weight,)),) if weight is not None else ()
+    offset = ((Add(), (bias,)),) if bias is not None else ()
+    after = (*factor, *offset)
+    return Layer((op, *[o for o, _ in after]), (x,), more=tuple(v for _, v in after))
+
+
+def _computed(*values: Value | None) -> bool:
+    return not all(v.stored for v in values if v is not None)
 
 
 def batch_norm(call: Call) -> Layer:
     """batch_norm and the forms that decompositions make of it."""
+    if _computed(*(call.optional(n) for n in ("weight", "bias", "running_mean", "running_var"))):
+        return known(call)
     x, weight, bias = call.value("input"), call.optional("weight"), call.optional("bias")
     mean, variance = call.optional("running_mean"), call.optional("running_var")
     op = BatchNorm(
@@ -165,6 +207,8 @@ def instance_norm(call: Call) -> Layer:
 
 def group_norm(call: Call) -> Layer:
     """group_norm, native_group_norm."""
+    if _computed(call.optional("weight"), call.optional("bias")):
+        return known(call)
     x, weight, bias = call.value("input"), call.optional("weight"), call.optional("bias")
     groups = call.integer("num_groups" if "num_groups" in call.args else "group")
     op = GroupNorm(
@@ -178,9 +222,14 @@ def layer_norm(call: Call) -> Layer:
     x, weight, bias = call.value("input"), call.optional("weight"), call.optional("bias")
     rank = len(call.integers("normalized_shape"))
     over: Any = -1 if rank == 1 else tuple(range(-rank, 0))
+    if _computed(weight, bias):
+        kind = RMSNorm if "rms" in call.target else LayerNorm
+        return _scaled(kind(over, scale=False, center=False), x, weight, bias)
     if "rms" in call.target:
-        return Layer((RMSNorm(over, scale=weight is not None),), (x,), _kept(weight))
-    op = LayerNorm(over, scale=weight is not None, center=bias is not None)
+        rms = RMSNorm(over, scale=weight is not None, epsilon=call.number("eps", 1e-6))
+        return Layer((rms,), (x,), _kept(weight))
+    epsilon = call.number("eps", 1e-5)
+    op = LayerNorm(over, scale=weight is not None, center=bias is not None, epsilon=epsilon)
     return Layer((op,), (x,), _kept(weight, bias))
 
 
@@ -227,9 +276,38 @@ def attention(call: Call) -> Layer:
     return layer(ScaledDotProductAttention(), *parts, *([mask] if mask else []))
 
 
+def bilinear(call: Call) -> Layer:
+    """bilinear: xᵀWy for every output."""
+    x, y, weight = call.value("input1"), call.value("input2"), call.value("weight")
+    letters = "abcdefghij"[: len(x.shape) - 1]
+    product = layer(Einsum(f"{letters}y,xyz,{letters}z->{letters}x"), x, weight, y)
+    return _plus(product, call.optional("bias"))
+
+
 def einsum(call: Call) -> Layer:
     """Einsum."""
     equation, tensors = call.args.get("equation"), call.args.get("tensors")
     if not isinstance(equation, str) or not isinstance(tensors, list):
         raise ShapeError("einsum without an equation")
-    return layer(Einsum(equation), *tensors)
+    return layer(Einsum(_letters(equation, tensors)), *tensors)
+
+
+def _letters(equation: str, tensors: list[Value]) -> str:
+    """The equation with letters for the axes that "..." stands for."""
+    if "..." not in equation:
+        return equation
+    left, arrow, right = equation.replace(" ", "").partition("->")
+    parts = left.split(",")
+    free = [c for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" if c not in equation]
+    counts = [
+        len(t.shape) - len(p.replace("...", "")) if "..." in p else 0
+        for p, t in zip(parts, tensors, strict=True)
+    ]
+    rest = free[: max(counts)]
+    named = [
+        p.replace("...", "".join(rest[len(rest) - n :])) for p, n in zip(parts, counts, strict=True)
+    ]
+    if not arrow:
+        once = sorted(c for c in set(left) - {",", "."} if left.count(c) == 1)
+        right = "..." + "".join(once)
+    return f"{','.join(named)}->{right.replace('...', ''.join(rest))}"

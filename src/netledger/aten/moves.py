@@ -112,6 +112,23 @@ def unflatten(call: Call) -> Layer:
     return _to(x, (*x.shape[:at], *sizes, *x.shape[at + 1 :]))
 
 
+def like_other(call: Call) -> Layer:
+    """reshape_as, view_as."""
+    return _to(call.value("self"), call.value("other").shape)
+
+
+def movedim(call: Call) -> Layer:
+    """movedim: axes to other places, the rest in order."""
+    x = call.value("self")
+    rank = len(x.shape)
+    source = [axis(i, rank) for i in call.integers("source")]
+    target = [axis(i, rank) for i in call.integers("destination")]
+    order: list[int] = [i for i in range(rank) if i not in source]
+    for to, where in sorted(zip(target, source, strict=True)):
+        order.insert(to, where)
+    return layer(Permute(tuple(order)), x)
+
+
 def unsqueeze(call: Call) -> Layer:
     """Unsqueeze."""
     x = call.value("self")
@@ -172,12 +189,14 @@ def stack(call: Call) -> Layer:
 
 
 def split(call: Call) -> Layer:
-    """split, split_with_sizes, chunk."""
+    """split, split_with_sizes, chunk, tensor_split: parts of an axis."""
     x = call.value("self")
     at = axis(call.integer("dim", 0), len(x.shape))
+    parts = [None if r is None else r.shape[at] for r in call.results]
+    if parts and None not in parts:
+        return layer(Split(tuple(parts), axis=at), x)
     if call.target == "chunk":
-        size = x.shape[at]
-        sizes: Any = -(-size // call.integer("chunks"))
+        sizes: Any = -(-x.shape[at] // call.integer("chunks"))
     else:
         name = next(n for n in ("split_size", "split_sizes", "sizes") if n in call.args)
         sizes = call.integers(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from netledger.aten import layers, moves
+from netledger.aten import indices, layers, moves
 from netledger.aten.call import Call, Layer, layer
 from netledger.errors import NetledgerError
 from netledger.ops import (
@@ -31,6 +31,8 @@ Rule = Callable[[Call], Layer]
 
 def translate(call: Call) -> Layer | None:
     """What a call becomes; None if no rule describes it, or not in this form."""
+    if len(call.results) == 1 and call.results[0] is not None and 0 in call.results[0].shape:
+        return moves.made(call)  # no numbers in it, so it is the same whatever it is made of
     rule = _TABLE.get(call.target) or _TABLE.get(call.target.removesuffix("_"))
     if rule is None:
         return None
@@ -94,21 +96,24 @@ def _glu(call: Call) -> Layer:
 _ACTIVATIONS = {
     **{name: name for name in ("relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu")},
     **{name: name for name in ("silu", "mish", "sigmoid", "tanh", "softplus", "exp", "log")},
-    **{name: name for name in ("sqrt", "abs", "erf")},
+    **{name: name for name in ("sqrt", "abs", "erf", "sin", "cos", "floor", "ceil", "round")},
+    **{name: name for name in ("sign", "log1p", "expm1", "log2", "softsign")},
+    **dict.fromkeys(("logsigmoid", "log_sigmoid"), "logsigmoid"),
     "hardswish": "hard_swish",
     "hardsigmoid": "hard_sigmoid",
     "neg": "negate",
 }
 _POINTWISE: dict[str, Op] = {
-    **dict.fromkeys(("add", "__iadd__", "logaddexp"), Add()),
+    **dict.fromkeys(("add", "__iadd__", "logaddexp", "lerp", "addcmul", "addcdiv"), Add()),
     **dict.fromkeys(("sub", "rsub", "subtract"), Subtract()),
     **dict.fromkeys(("mul", "multiply", "logical_and", "bitwise_and", "__and__"), Multiply()),
-    **dict.fromkeys(("div", "floor_divide", "remainder", "reciprocal"), Divide()),
+    **dict.fromkeys(("div", "true_divide", "floor_divide", "remainder", "fmod"), Divide()),
+    "reciprocal": Divide(),
     **dict.fromkeys(("pow", "rsqrt", "square"), Power()),
     **dict.fromkeys(("maximum", "logical_or", "bitwise_or"), Maximum()),
     "minimum": Minimum(),
     **dict.fromkeys(("eq", "ne", "lt", "le", "gt", "ge", "logical_not", "bitwise_not"), Compare()),
-    **dict.fromkeys(("isnan", "isinf"), Compare()),
+    **dict.fromkeys(("isnan", "isinf", "isfinite", "logical_xor"), Compare()),
 }
 _SAME = (
     *("contiguous", "clone", "alias", "detach", "lift_fresh_copy", "lift_fresh", "positive"),
@@ -121,15 +126,18 @@ _MADE = (
     *("fill", "zero"),
 )
 _KNOWN = (
-    *("flip", "roll", "cumsum", "cumprod", "triu", "tril", "logsigmoid", "log_sigmoid"),
-    *("sin", "cos", "tan", "floor", "ceil", "round", "sign", "log1p", "expm1", "log2", "atan2"),
-    *("index", "gather", "scatter", "scatter_add", "index_put", "masked_fill", "topk", "sort"),
-    *("argmax", "argmin", "var", "std", "var_mean", "std_mean", "any", "all", "repeat", "tile"),
-    *("repeat_interleave", "select_scatter", "slice_scatter", "copy", "as_strided", "unfold"),
-    *("im2col", "col2im", "grid_sampler", "meshgrid", "diagonal", "logsumexp", "movedim"),
-    *("addcmul", "addcdiv", "lerp", "masked_select", "nonzero", "one_hot", "bucketize", "cdist"),
-    *("affine_grid_generator", "channel_shuffle", "pixel_unshuffle", "isin"),
-    *("norm", "linalg_vector_norm", "frobenius_norm", "max", "min", "outer"),
+    *("atan2", "tan", "masked_select", "nonzero", "as_strided", "col2im", "meshgrid", "diagonal"),
+    *("one_hot", "bucketize", "searchsorted", "cdist", "affine_grid_generator", "isin", "outer"),
+    *("channel_shuffle", "pixel_unshuffle", "view_as_complex", "view_as_real", "view_as"),
+    *("diff", "trace", "bincount", "histc", "unique_dim", "_unique2", "complex", "polar", "real"),
+    *("imag", "fft_fft", "fft_ifft", "fft_rfft", "fft_irfft", "fft_fft2", "fft_ifft2", "fft_rfft2"),
+    *("fft_irfft2", "fft_fftn", "fft_ifftn", "fft_rfftn", "fft_irfftn", "stft", "istft", "erfinv"),
+    *("nms", "roi_align", "roi_pool", "ps_roi_align", "ps_roi_pool"),
+)
+_ARRANGED = ("roll", "flip", "cumsum", "cumprod", "triu", "tril")
+_UPDATED = (
+    *("scatter", "scatter_add", "scatter_reduce", "index_put", "_index_put_impl", "index_add"),
+    *("index_copy", "index_fill", "select_scatter", "slice_scatter", "copy", "masked_scatter"),
 )
 
 _TABLE: dict[str, Rule] = {
@@ -138,7 +146,7 @@ _TABLE: dict[str, Rule] = {
     **dict.fromkeys(("convolution", "_convolution"), layers.convolution),
     "linear": layers.linear,
     "addmm": layers.addmm,
-    **dict.fromkeys(("mm", "bmm", "matmul", "baddbmm"), layers.matmul),
+    **dict.fromkeys(("mm", "bmm", "matmul", "baddbmm", "mv", "dot", "vdot"), layers.matmul),
     "einsum": layers.einsum,
     "embedding": layers.embedding,
     **dict.fromkeys(("batch_norm", "native_batch_norm", "cudnn_batch_norm"), layers.batch_norm),
@@ -171,20 +179,46 @@ _TABLE: dict[str, Rule] = {
     "expand_as": moves.expand_as,
     **dict.fromkeys(("cat", "concat", "concatenate"), moves.concat),
     "stack": moves.stack,
-    **dict.fromkeys(("split", "split_with_sizes", "chunk"), moves.split),
+    **dict.fromkeys(("split", "split_with_sizes", "unsafe_split", "chunk"), moves.split),
+    **dict.fromkeys(("unsafe_chunk", "tensor_split"), moves.split),
     "unbind": moves.unbind,
     "select": moves.select,
     "index_select": moves.index_select,
     **dict.fromkeys(("slice", "narrow"), moves.slice_),
     **dict.fromkeys(("pad", "constant_pad_nd"), moves.pad),
     **{f"upsample_nearest{n}d": moves.resize for n in (1, 2, 3)},
+    **{f"_upsample_nearest_exact{n}d": moves.resize for n in (1, 2, 3)},
     **{f"upsample_{mode}2d": moves.resize for mode in ("bilinear", "bicubic")},
+    **{f"_upsample_{mode}2d_aa": moves.resize for mode in ("bilinear", "bicubic")},
     "upsample_linear1d": moves.resize,
     "upsample_trilinear3d": moves.resize,
     "pixel_shuffle": moves.pixel_shuffle,
     **{name: moves.reduce(name) for name in ("mean", "sum", "prod")},
+    **{name: moves.reduce(name) for name in ("var", "std", "logsumexp", "any", "all")},
+    **{name: moves.reduce(name) for name in ("argmax", "argmin")},
     "amax": moves.reduce("max"),
     "amin": moves.reduce("min"),
+    **dict.fromkeys(("norm", "linalg_vector_norm", "frobenius_norm"), moves.reduce("norm")),
+    "max": indices.extreme("max"),
+    "min": indices.extreme("min"),
+    "var_mean": indices.moments("var"),
+    "std_mean": indices.moments("std"),
+    **{name: indices.arrange(name) for name in _ARRANGED},
+    **dict.fromkeys(_UPDATED, indices.update),
+    "index": indices.index,
+    "gather": indices.take,
+    "masked_fill": indices.masked_fill,
+    "sort": indices.sort,
+    "argsort": indices.arrange("argsort"),
+    "topk": indices.topk,
+    **dict.fromkeys(("repeat", "tile"), indices.repeat),
+    "repeat_interleave": indices.repeat_interleave,
+    "unfold": indices.sliding,
+    "im2col": indices.patches,
+    **dict.fromkeys(("grid_sampler", "grid_sampler_2d", "grid_sampler_3d"), indices.sample),
+    **dict.fromkeys(("reshape_as", "view_as"), moves.like_other),
+    **dict.fromkeys(("movedim", "moveaxis"), moves.movedim),
+    "bilinear": layers.bilinear,
     **dict.fromkeys(_MADE, moves.made),
     **dict.fromkeys(_KNOWN, moves.known),
     **{name: _function(function) for name, function in _ACTIVATIONS.items()},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from netledger.graph import BIAS, BUFFER, WEIGHT, Parameter, Shape
 from netledger.ops.base import Op, Spatial, distinct_axes, need_rank, operation, show_value
@@ -106,6 +106,7 @@ class LayerNorm(Op):
     over: Any = integers("the axes that are normalised", default=-1)
     scale: bool = flag("a learned scale per number", default=True)
     center: bool = flag("a learned offset per number", default=True)
+    epsilon: float = number("added to the variance", default=1e-5, kw_only=True)
 
     def check(self, *inputs: Shape) -> None:
         need_rank(inputs[0], 2, None, "a batch and features")
@@ -121,8 +122,9 @@ class LayerNorm(Op):
         return (names,), (names,)
 
     def describe(self, *inputs: Shape) -> str:
-        extra = super().describe(*inputs)
-        return "each sample's features" + (f", {extra}" if extra else "")
+        given = {k: v for k, v in self.given().items() if k not in SILENT}
+        extra = [f"{k.replace('_', ' ')} {show_value(v)}" for k, v in given.items()]
+        return ", ".join(["each sample's features", *extra])
 
 
 @operation
@@ -138,6 +140,7 @@ class Scale(LayerNorm):
     """A learned factor and offset for each number of some axes; nothing is normalised. Caffe."""
 
     over: Any = integers("the axes whose every position has a factor of its own", default=1)
+    epsilon: ClassVar[float] = 0.0  # type: ignore[misc]  # no hyperparameter: nothing is divided
 
     def describe(self, *inputs: Shape) -> str:
         parts = [word for word, on in (("factor", self.scale), ("offset", self.center)) if on]

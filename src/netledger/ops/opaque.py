@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from netledger.formula import symbol
@@ -90,6 +92,13 @@ class Opaque(Op):
 NO_GRAPH = "no graph in this file: parameters only"
 
 
+@lru_cache(maxsize=64)
+def _nothing_more(reason: str, why: str) -> Mapping[str, str]:
+    """What is not known of stored tensors; one for all of them, for there may be 200,000."""
+    known = {"macs": why, "activations": why}
+    return MappingProxyType({"params": reason, **known} if reason else known)
+
+
 @operation
 class Inventory(Op):
     """The stored tensors of one module, out of something that has no graph."""
@@ -102,7 +111,7 @@ class Inventory(Op):
 
     @classmethod
     def of(cls, tensors: tuple[Any, ...], reason: str) -> Inventory:
-        """One of tensors that a reader has checked; to check 120,000 again takes a second."""
+        """One of tensors that a reader has checked; to check 200,000 again takes a second."""
         made = cls.__new__(cls)
         made.__dict__.update(tensors=tensors, reason=reason, why=NO_GRAPH)
         return made
@@ -129,8 +138,7 @@ class Inventory(Op):
         return None
 
     def unknown(self) -> Mapping[str, str]:
-        known = {"macs": self.why, "activations": self.why}
-        return {"params": self.reason, **known} if self.reason else known
+        return _nothing_more(self.reason, self.why)
 
     def describe(self, *inputs: Shape) -> str:
         return f"{len(self.tensors)} stored tensors"

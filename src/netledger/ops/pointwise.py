@@ -33,6 +33,16 @@ FUNCTIONS = {
     "negate": "Negate",
     "erf": "Erf",
     "clip": "Clip",
+    "sin": "Sin",
+    "cos": "Cos",
+    "floor": "Floor",
+    "ceil": "Ceil",
+    "round": "Round",
+    "sign": "Sign",
+    "log1p": "Log1p",
+    "expm1": "Expm1",
+    "log2": "Log2",
+    "logsigmoid": "LogSigmoid",
 }
 """Activation functions, by the name that they have in a spec."""
 

@@ -313,15 +313,19 @@ class Split(Op):
         return tuple((*x[:at], part, *x[at + 1 :]) for part in self.parts(x[at]))
 
 
+REDUCTIONS = (
+    *("mean", "sum", "max", "min", "prod", "norm", "var", "std", "logsumexp"),
+    *("argmax", "argmin", "any", "all"),
+)
+
+
 @operation
 class Reduce(Op):
     """One number (mean, sum …) over some axes."""
 
     over: Any = integers("the axes", default=-1)
     keepdims: bool = flag("keep the axes, with size 1", default=False)
-    function: str = choice(
-        "which number", ("mean", "sum", "max", "min", "prod", "norm"), default="mean"
-    )
+    function: str = choice("which number", REDUCTIONS, default="mean")
 
     def check(self, *inputs: Shape) -> None:
         need_rank(inputs[0], 1, None, "axes to reduce")
@@ -333,6 +337,11 @@ class Reduce(Op):
         if self.keepdims:
             return (tuple(1 if i in gone else d for i, d in enumerate(x)),)
         return (tuple(d for i, d in enumerate(x) if i not in gone),)
+
+    def dtype(self, *inputs: str) -> str:
+        if self.function in ("argmax", "argmin"):
+            return "int64"
+        return "bool" if self.function in ("any", "all") else inputs[0]
 
     def window(self, *inputs: Shape) -> str | None:
         rank = len(inputs[0])

@@ -14,6 +14,7 @@ import torch
 from netledger.aten import Stored
 from netledger.graph import BIAS, BUFFER, WEIGHT, ModuleCall, TensorType
 from netledger.inventory import StoredTensor, role
+from netledger.readers.torch_module.torchvision_ops import operators_of_torchvision
 from netledger.readers.torch_module.trace import Trace
 
 
@@ -136,7 +137,7 @@ def recording(model: Any, trace: Trace) -> Iterator[None]:
         stack.enter_context(_not_compiled())
         stack.enter_context(_told(model, trace))
         stack.enter_context(torch.inference_mode())
-        stack.enter_context(torch.device("meta"))
+        stack.enter_context(operators_of_torchvision())
         stack.enter_context(trace)
         yield
 

@@ -14,6 +14,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from netledger.graph import ModuleCall
+from netledger.readers.torch_module.data import ASKED, LARGEST, asked
 
 
 class Tensor:
@@ -59,10 +60,6 @@ class Recorded(NamedTuple):
     results: tuple[Tensor, ...]
     call: int
     key: Any
-
-
-class DataDependent(Exception):
-    """The model asks for a number that only real data have."""
 
 
 class BatchLoop(Exception):
@@ -156,7 +153,9 @@ class Trace(TorchDispatchMode):  # type: ignore[misc]
 
     def enter_stored(self, name: str, tensor: Any) -> None:
         """Makes a parameter or buffer known."""
-        self._remember(tensor, Tensor(name, _twin(tensor), stored=name))
+        known = Tensor(name, _twin(tensor), stored=name)
+        known.maker = Recorded(None, (tensor,), {}, (), (), self.at, None)
+        self._remember(tensor, known)
 
     def tensor(self, tensor: Any) -> Tensor:
         """What is known of a tensor; one of which nothing is known is a constant."""
@@ -243,6 +242,13 @@ class Trace(TorchDispatchMode):  # type: ignore[misc]
             kwargs = {k: self._on_meta(v) for k, v in kwargs.items()} if kwargs else kwargs
         if operator.device is not None:
             args, kwargs = _to_meta(operator, args, kwargs)
+        largest = LARGEST.get(operator.name)
+        if largest is not None:
+            found = largest(function, *args, **kwargs)
+            if found is not None:
+                return found
+        if operator.name in ASKED:
+            return asked(function, operator.name, tensors)
         return function(*args, **kwargs)
 
     def _on_meta(self, arg: Any) -> Any:
@@ -283,6 +289,20 @@ class Trace(TorchDispatchMode):  # type: ignore[misc]
 
     def _write_through(self, target: Tensor, results: list[Tensor]) -> None:
         """A change of a view changes what it is a view of."""
+        root = target.root
+        if root is None or not results:
+            return
+        whole = self._known[id(root.meta)]
+        changed = Tensor(self._name("copy"), whole.meta)
+        changed.constant = whole.constant and results[0].constant
+        function = torch.ops.aten.copy.default
+        args = (whole.meta, results[0].meta)
+        entry = Recorded(
+            function, args, {}, (whole, results[0]), (changed,), self.at, "a view was changed"
+        )
+        changed.maker = entry
+        self.records.append(entry)
+        self._known[id(root.meta)] = changed
 
 
 def _twin(tensor: Any) -> Any:

@@ -1,0 +1,137 @@
+"""What depends on data: how many of something there are, and numbers that the model asks for.
+
+How many numbers a mask chooses, or boxes a suppression keeps, only data can say: the largest that
+it can be is taken. A number that the model asks for (``.item()``) is computed if it follows from
+constants, small stored tensors and given sizes alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+import torch
+
+SMALL = 1 << 16
+"""How many numbers a tensor may have that is really computed."""
+
+ASKED = ("item", "is_nonzero", "_local_scalar_dense", "equal", "allclose", "is_same_size")
+
+
+class DataDependent(RuntimeError):
+    """The model asks for a number that only real data have."""
+
+
+def _empty(shape: Any, dtype: Any = torch.int64) -> Any:
+    return torch.empty(tuple(shape), dtype=dtype, device="meta")
+
+
+def _nonzero(function: Any, x: Any) -> Any:
+    return _empty((x.numel(), x.dim()))
+
+
+def _nonzero_numpy(function: Any, x: Any) -> Any:
+    return [_empty((x.numel(),)) for _ in range(max(x.dim(), 1))]
+
+
+def _where(function: Any, condition: Any, *chosen: Any, **kwargs: Any) -> Any:
+    return None if chosen or kwargs else _nonzero_numpy(function, condition)
+
+
+def _masked_select(function: Any, x: Any, mask: Any) -> Any:
+    return _empty((prod(torch.broadcast_shapes(x.shape, mask.shape)),), x.dtype)
+
+
+def _index(function: Any, x: Any, indices: Any) -> Any:
+    """Masks as the indices of all that they could choose."""
+    if not any(i is not None and i.dtype in (torch.bool, torch.uint8) for i in indices):
+        return None
+    plain: list[Any] = []
+    for i in indices:
+        mask = i is not None and i.dtype in (torch.bool, torch.uint8)
+        plain += _nonzero_numpy(function, i) if mask else [i]
+    return function(x, plain)
+
+
+def _unique(function: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
+    return _empty((x.numel(),), x.dtype), _empty(x.shape), _empty((x.numel(),))
+
+
+def _nms(function: Any, boxes: Any, scores: Any, threshold: float) -> Any:
+    return _empty(boxes.shape[:1])
+
+
+def _roi_align(
+    function: Any, x: Any, rois: Any, scale: float, height: int, width: int, *rest: Any
+) -> Any:
+    return _empty((rois.shape[0], x.shape[1], height, width), x.dtype)
+
+
+LARGEST: dict[str, Callable[..., Any]] = {
+    "nonzero": _nonzero,
+    "nonzero_numpy": _nonzero_numpy,
+    "where": _where,
+    "masked_select": _masked_select,
+    "index": _index,
+    "_unique2": _unique,
+    "_unique": _unique,
+    "nms": _nms,
+    "roi_align": _roi_align,
+}
+"""The largest result that there can be; None where it does not depend on data."""
+
+
+def asked(function: Any, name: str, tensors: list[Any]) -> Any:
+    """The number that the model asks for.
+
+    Raises:
+        DataDependent: If it is not known.
+    """
+    known: dict[int, Any] = {}
+    return function(*[evaluate(tensor, known) for tensor in tensors])
+
+
+def evaluate(tensor: Any, known: dict[int, Any]) -> Any:
+    """The numbers of a tensor that follows from what is known.
+
+    Raises:
+        DataDependent: If they are not known, or are too many.
+    """
+    if id(tensor) in known:
+        return known[id(tensor)]
+    maker = tensor.maker
+    if maker is None or maker.key == "a view was changed" or tensor.meta.numel() > SMALL:
+        raise DataDependent("the model asks for a number that depends on its input")
+    if maker.function is None:
+        (found,) = maker.args
+        if found.is_meta:
+            raise DataDependent("the model asks for a number of a tensor without numbers")
+        found = found.detach().cpu()
+    else:
+        found = _computed(maker, tensor, known)
+    known[id(tensor)] = found
+    return found
+
+
+def _computed(maker: Any, tensor: Any, known: dict[int, Any]) -> Any:
+    if torch.Tag.nondeterministic_seeded in maker.function.tags:
+        raise DataDependent("the model asks for a random number")
+    rest = iter([evaluate(t, known) for t in maker.tensors])
+    changed = maker.function._schema.is_mutable
+
+    def real(arg: Any) -> Any:
+        if isinstance(arg, torch.Tensor):
+            found = next(rest)
+            return found.clone() if changed else found
+        if isinstance(arg, list | tuple):
+            return type(arg)([real(a) for a in arg])
+        return torch.device("cpu") if isinstance(arg, torch.device) else arg
+
+    args = [real(arg) for arg in maker.args]
+    kwargs = {name: real(arg) for name, arg in maker.kwargs.items()}
+    result = maker.function(*args, **kwargs)
+    if isinstance(result, torch.Tensor):
+        return result
+    at = next(i for i, made in enumerate(maker.results) if made is tensor)
+    return result[at]

@@ -6,6 +6,7 @@ same thing, the two are compared; a difference is a finding, never a silent choi
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from math import ceil
 from typing import Any, NamedTuple
@@ -101,6 +102,8 @@ class _Book:
         if op.silent:
             self._list(node)
             return
+        if self.batch is not None:
+            op = self._at_batch(op)
         types = tuple([self.types[v] for v in node.inputs])
         derived = self._derive(op, tuple([t.shape for t in types]), node)
         dtype = op.dtype(*[t.dtype for t in types])
@@ -138,6 +141,16 @@ class _Book:
                 source=node.source,
             )
         )
+
+    def _at_batch(self, op: Op) -> Op:
+        """The operation with the batch in place of N, where its fields hold sizes (a reshape)."""
+        changed = {k: self._fixed(v) for k, v in op.__dict__.items() if _has_formula(v)}
+        return replace(op, **changed) if changed else op
+
+    def _fixed(self, value: Any) -> Any:
+        if type(value) is tuple:
+            return tuple(map(self._fixed, value))
+        return substitute(value, self.per) if type(value) is Formula else value
 
     def _derive(self, op: Op, shapes: tuple[Shape, ...], node: Node) -> _Derived:
         """Asks the rules; networks repeat themselves, so the same question is asked once."""
@@ -298,6 +311,12 @@ class _Book:
             if step > LARGEST or (type(step) is not int and step * LARGEST < 1):
                 return None
         return reach
+
+
+def _has_formula(value: Any) -> bool:
+    if type(value) is tuple:
+        return any(map(_has_formula, value))
+    return type(value) is Formula
 
 
 def _frozen(derived: Counted, recorded: tuple[Parameter, ...]) -> frozenset[int]:

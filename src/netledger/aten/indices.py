@@ -123,7 +123,7 @@ def repeat_interleave(call: Call) -> Layer:
 def sliding(call: Call) -> Layer:
     """Unfold of a tensor: windows along an axis."""
     at, size, step = (call.integer(name) for name in ("dimension", "size", "step"))
-    return layer(SlidingWindow(at, size, step), call.value("self"))
+    return layer(SlidingWindow(size, at, step), call.value("self"))
 
 
 def patches(call: Call) -> Layer:

@@ -31,9 +31,10 @@ class DynamicConv(Spatial):
 
     def like(self, kernels: Shape) -> Conv | ConvTranspose:
         """The convolution that stores such kernels."""
-        first, second, *window = kernels
+        first: Any = kernels[0]
+        second: Any = kernels[1]
         fields: dict[str, Any] = {
-            "kernel_size": tuple(window),
+            "kernel_size": kernels[2:],
             "stride": self.stride,
             "padding": self.padding,
             "dilation": self.dilation,

@@ -206,8 +206,8 @@ class GridSample(Spatial):
 class SlidingWindow(Op):
     """Windows along an axis, side by side on that axis; their numbers are a new last axis."""
 
-    axis: int = integer("along which axis", default=1, minimum=None)
     size: int = integer("numbers in a window", "K")
+    axis: int = integer("along which axis", default=1, minimum=None)
     step: int = integer("distance between windows", "S", default=1)
 
     def check(self, *inputs: Shape) -> None:

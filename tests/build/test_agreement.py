@@ -34,6 +34,8 @@ pytestmark = [
 
 PACKAGES = {"torch": "torch", "keras": "keras", "jax": "flax", "onnx": "onnxruntime"}
 WITHIN = 1e-4
+APART = {"LocalResponseNorm", "AdaptiveAvgPool"}
+"""What a framework has no operator for: it is computed, and read, in parts."""
 SAMPLE = [
     ("lenet5", ("keras", "jax", "onnx")),
     ("alexnet-2012", ("keras", "jax", "onnx")),
@@ -143,13 +145,15 @@ def columns(graph: Graph, path: Path) -> Iterator[tuple[str, list[str]]]:
         worst = error(target(name).run(model, graph, image(graph)), wanted)
         assert worst < WITHIN, (graph.name, name, worst)
         back = diff(ledger, infer(read_back(model, graph, name, path)))
-        assert back.empty, (graph.name, name, [cause.text for cause in back.causes])
+        gone = sorted({p.a.kind for p in back.pairs if p.what == "remove" and p.a})
+        assert not back.counting and set(gone) <= APART, (graph.name, name, gone)
         model = None
         gc.collect()
         books = netledger.verify(graph, [name])
         assert books.balances, (graph.name, name)
         rows = f"{len(books.rows)} rows balance"
-        yield name, [rows, "–" if name == "torch" else f"{worst:.1e}", "empty"]
+        read = "empty" if back.empty else f"{', '.join(gone)} in parts"
+        yield name, [rows, "–" if name == "torch" else f"{worst:.1e}", read]
 
 
 def read_back(model: Any, graph: Graph, name: str, path: Path) -> Graph:
@@ -159,7 +163,7 @@ def read_back(model: Any, graph: Graph, name: str, path: Path) -> Graph:
         return netledger.read(path)
     (shape,) = [t.shape[1:] for t in graph.inputs.values()]
     shape = (shape[-1], *shape[:-1]) if name == "torch" else shape
-    return netledger.read(model, None if name == "keras" else [(1, *shape)])
+    return netledger.read(model, None if name == "keras" else [shape])
 
 
 def report() -> Iterator[str]:
@@ -179,7 +183,8 @@ def report() -> Iterator[str]:
     )
     yield (
         "- **read back**: what `netledger diff` finds between the network and the built model, "
-        "read again (the live model; of ONNX the file)."
+        "read again (the live model; of ONNX the file). What a framework has no operator for is "
+        "computed in parts and read as such; all that stores or multiplies is the same."
     )
     yield ""
     yield "| network | framework | books | error | read back |"

@@ -235,12 +235,8 @@ def adaptive(name: str) -> Writer:
     def write(site: Site) -> Written | None:
         rank = site.rank - 2
         wanted = each_axis(site.op.output_size, rank)
-        if all(o == 1 for o in wanted):
-            return over_map(name, keepdims=True)(site)
         if all(i % o == 0 for i, o in zip(site.spatial, wanted, strict=True)):
             steps = tuple(i // o for i, o in zip(site.spatial, wanted, strict=True))
-            if all(step == 1 for step in steps):
-                return Written(inline=lambda x: Raw(x[0]))
             word = {"mean": "avg_pool", "max": "max_pool"}[name]
             return inline(f"nnx.{word}", window_shape=steps, strides=steps)
         return inline("adaptive_pool", wanted, Raw(f"jnp.{name}"))
@@ -248,13 +244,12 @@ def adaptive(name: str) -> Writer:
     return write
 
 
-def over_map(name: str, keepdims: bool | None = None) -> Writer:
+def over_map(name: str) -> Writer:
     """The mean or the maximum over the spatial axes."""
 
     def write(site: Site) -> Written:
-        keep = site.op.keepdims if keepdims is None else keepdims
-        named: dict[str, Any] = {"axis": tuple(range(1, site.rank - 1))}
-        return inline(f"jnp.{name}", **named, **({"keepdims": True} if keep else {}))
+        keep = {"keepdims": True} if site.op.keepdims else {}
+        return inline(f"jnp.{name}", axis=tuple(range(1, site.rank - 1)), **keep)
 
     return write
 

@@ -2,7 +2,7 @@
 
 The function is traced on abstract arrays: nothing is computed, nothing is allocated. Every
 primitive becomes an operation by a table; what is stored is told from what is given by the kind of
-model (`programs`).
+model (`modules`, `nests`).
 """
 
 from __future__ import annotations
@@ -31,12 +31,9 @@ def read_live(thing: Any, inputs: Any = None) -> Graph:
     Raises:
         NetledgerError: If the inputs do not fit, or the model's own code fails.
     """
-    from netledger.readers.jax_function.programs import program
-
     what = getattr(thing, "__name__", type(thing).__name__)
     try:
-        found = program(thing, inputs)
-        return _graph(found)
+        return _graph(_program(thing, inputs))
     except NetledgerError:
         raise
     except Exception as error:  # whatever the user's own code raises
@@ -45,6 +42,18 @@ def read_live(thing: Any, inputs: Any = None) -> Graph:
             f"calling {what} on abstract arrays failed: {type(error).__name__}: {said}",
             hint="check the shapes of the inputs; they are given without the batch",
         ) from None
+
+
+def _program(thing: Any, inputs: Any) -> Any:
+    """The model as a function, by its kind."""
+    from netledger.readers.jax_function import modules, nests
+
+    kinds = {"linen": modules.linen, "nnx": modules.nnx, "equinox": nests.equinox}
+    for kind in type(thing).__mro__:
+        for package in kind.__module__.split(".")[:2]:
+            if kind.__name__ == "Module" and package in kinds:
+                return kinds[package](thing, inputs)
+    return nests.function(thing, inputs)
 
 
 def _graph(found: Any) -> Graph:

@@ -7,15 +7,13 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from netledger.build import build
 from netledger.check import check
 from netledger.diff import diff
 from netledger.errors import NetledgerError, UsageError
+from netledger.garbage import no_garbage
 from netledger.graph import Graph
 from netledger.infer import infer
 from netledger.ledger import Ledger
@@ -54,17 +52,5 @@ def ledger(source: Any, inputs: Any = None, *, batch: int | None = None) -> Ledg
     """
     if batch is not None and batch < 1:
         raise UsageError(f"batch must be at least 1; got {batch}")
-    with _no_garbage():
+    with no_garbage():
         return infer(read(source, inputs), batch=batch)
-
-
-@contextmanager
-def _no_garbage() -> Iterator[None]:
-    """Pauses the search for cycles: a ledger has none, and looking for them takes half the time."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()

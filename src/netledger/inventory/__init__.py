@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from netledger.errors import SpecError, quoted
@@ -15,7 +16,7 @@ from netledger.graph import BIAS, BUFFER, WEIGHT, Graph, Node
 from netledger.ops.fields import LARGEST
 from netledger.ops.opaque import NO_GRAPH, Inventory
 
-MOST_TENSORS = 120_000
+MOST_TENSORS = 200_000
 MOST_AXES = 16
 
 
@@ -120,7 +121,7 @@ def inventory(
     modules: dict[str, list[StoredTensor]] = {}
     count = 0
     for tensor in tensors:
-        modules.setdefault(tensor.module, []).append(tensor)
+        modules.setdefault(tensor.name.rpartition(".")[0], []).append(tensor)
         count += 1
     check_count(count)
     top = "(top)"
@@ -176,12 +177,19 @@ def role(tensor: StoredTensor) -> str:
     >>> role(StoredTensor("attn.bias", (1, 1, 1024, 1024), "float32"))
     'buffer'
     """
-    leaf, shape = tensor.leaf, tensor.shape
+    shape = tensor.shape
+    found = _role(tensor.leaf, tensor.dtype.startswith(_WHOLE), bool(tensor.kind))
+    if found == BIAS and len(shape) == 4 and shape[:2] == (1, 1) and shape[2] == shape[3] > 1:
+        return BUFFER  # a mask
+    return found
+
+
+@lru_cache(maxsize=1024)
+def _role(leaf: str, whole: bool, packed: bool) -> str:
     if leaf in _BUFFERS or _BUFFER_ENDS.search(leaf):
         return BUFFER
     if _BIASES.search(leaf):
-        mask = len(shape) == 4 and shape[:2] == (1, 1) and shape[2] == shape[3] > 1
-        return BUFFER if mask or tensor.dtype.startswith(_WHOLE) else BIAS
-    if tensor.dtype.startswith(_WHOLE) and not tensor.kind and leaf != "weight":
+        return BUFFER if whole else BIAS
+    if whole and not packed and leaf != "weight":
         return BUFFER  # whole numbers are not learned, unless something is packed in them
     return WEIGHT

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from netledger.errors import UnknownName, UsageError
+from netledger.garbage import no_garbage
 from netledger.graph import BUFFER, WEIGHT, Graph
 from netledger.ledger.fold import fold_modules, fold_pointwise, shown_in
 from netledger.ledger.row import (
@@ -144,17 +145,17 @@ class Ledger:
 
     def to_dict(self, *, ops: bool = False, depth: int | None = None) -> dict[str, Any]:
         """The ledger as JSON-ready data, in the contract's form."""
-        graph, rows = self.graph, self.view(ops=ops, depth=depth)
-        feeders = shown_in(rows)
+        with no_garbage():
+            return self._to_dict(self.view(ops=ops, depth=depth))
+
+    def _to_dict(self, rows: tuple[Row, ...]) -> dict[str, Any]:
+        graph, feeders = self.graph, shown_in(rows)
         return {
             "schema": SCHEMA,
             "model": {"name": graph.name, "source": graph.source, "reader": graph.reader},
             "inputs": [{"name": name, **type_to_dict(t)} for name, t in graph.inputs.items()],
             "batch": self.batch,
-            "rows": [
-                {**row.to_dict(), "inputs": [feeders.get(name, name) for name in row.inputs]}
-                for row in rows
-            ],
+            "rows": [row.to_dict(feeders) for row in rows],
             "totals": self.totals.to_dict(),
             "findings": [
                 {"code": f.code, "level": f.level, "row": f.row, "message": f.message}

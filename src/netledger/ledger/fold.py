@@ -9,6 +9,8 @@ from netledger.ledger.row import Row, add_up
 
 def fold_pointwise(rows: tuple[Row, ...]) -> tuple[Row, ...]:
     """Folds parameterless pointwise rows into the row that feeds them, as papers print networks."""
+    if not any([row.op is not None and row.op.folds for row in rows]):
+        return rows
     kept: dict[str, list[Row]] = {}
     heads: dict[str, str] = {}
     made_by: dict[str, str] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netledger.formula import Formula, ceil_div, formula
@@ -53,6 +54,9 @@ class Finding:
     row: str
     message: str
     hint: str = ""
+
+
+_SAME: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,17 +112,24 @@ class Row:
     @property
     def params(self) -> Any:
         """Weights + biases."""
-        known = self.weights is not None and self.biases is not None
-        return add_up((self.weights, self.biases)) if known else None
+        weights, biases = self.weights, self.biases
+        if type(weights) is type(biases) is int:
+            return weights + biases
+        known = weights is not None and biases is not None
+        return add_up((weights, biases)) if known else None
 
-    def to_dict(self) -> dict[str, Any]:
-        """The row as JSON-ready data."""
+    def to_dict(self, feeders: Mapping[str, str] = _SAME) -> dict[str, Any]:
+        """The row as JSON-ready data.
+
+        Args:
+            feeders: For values of rows that are folded, the row that they are shown in.
+        """
         reach = self.receptive_field
         return {
             "name": self.name,
             "op": self.kind,
             "scope": self.scope,
-            "inputs": list(self.inputs),
+            "inputs": [feeders.get(name, name) for name in self.inputs],
             "outputs": [type_to_dict(t) for t in self.outputs],
             "parameters": [_stored_to_dict(p) for p in self.parameters],
             "weights": plain(self.weights),
@@ -128,7 +139,7 @@ class Row:
             "macs": plain(self.macs),
             "elements": plain(self.elements),
             "receptive_field": [plain(r) for r in reach] if isinstance(reach, tuple) else reach,
-            "unknown": [{"what": k, "why": v} for k, v in self.unknown.items()],
+            "unknown": [_reason(k, v) for k, v in self.unknown.items()],
             "folded": [row.name for row in self.folded],
         }
 
@@ -146,6 +157,12 @@ class Row:
             **{count: plain(getattr(self, count)) for count in _COUNTS},
             "receptive_field": "×".join(map(str, reach)) if isinstance(reach, tuple) else reach,
         }
+
+
+@lru_cache(maxsize=64)
+def _reason(what: str, why: str) -> dict[str, str]:
+    """One for all rows that it holds for, of which there may be 200,000."""
+    return {"what": what, "why": why}
 
 
 _COUNTS = ("weights", "biases", "params", "buffers", "macs", "elements")

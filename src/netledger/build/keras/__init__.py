@@ -39,14 +39,13 @@ def make(graph: Graph) -> Any:
 
 def weights(model: Any, graph: Graph) -> Weights:
     """Copies of its weights and running statistics, in canonical layout."""
-    import keras
     import numpy as np
 
     plan = Plan.of(graph)
     carrier = Carrier(plan.net)
     found = {}
     for key, shape in carrier.shapes.items():
-        stored = keras.ops.convert_to_numpy(_variable(model, plan, key))
+        stored = _numpy(_variable(model, plan, key))
         array = np.ascontiguousarray(to_canonical(_op(plan, key), key[1], stored).reshape(shape))
         found[key] = carrier.out(key, array)
     return found
@@ -64,7 +63,6 @@ def load(model: Any, graph: Graph, weights: Weights) -> None:
 
 def run(model: Any, graph: Graph, arrays: Sequence[Any]) -> list[Any]:
     """Outputs in the axis order of the graph, as for inference."""
-    import keras
     import numpy as np
 
     net = Plan.of(graph).net
@@ -76,10 +74,21 @@ def run(model: Any, graph: Graph, arrays: Sequence[Any]) -> list[Any]:
     made = made if isinstance(made, list | tuple) else [made]
     found = []
     for value, tensor in zip(graph.outputs, made, strict=True):
-        array = keras.ops.convert_to_numpy(tensor)
+        array = _numpy(tensor)
         axes = net.permuted(value, array.ndim)
         found.append(np.transpose(array, inverse(axes)) if axes else array)
     return found
+
+
+def _numpy(tensor: Any) -> Any:
+    """Keras' tensor as an array; its PyTorch backend asks NumPy in a way that NumPy warns of."""
+    import warnings
+
+    import keras
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return keras.ops.convert_to_numpy(tensor)
 
 
 NORM = {

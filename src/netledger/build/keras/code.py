@@ -66,9 +66,10 @@ class Plan:
         root.name = graph.name
         taken = Taken(("layers", "ops", "keras", "main", "normal", "inputs", "name", "x", "i"))
         name = taken.make(identifier(graph.name, "network"))
-        kinds = Kinds(root, written, "", last=True)
+        kinds = Kinds(root, written, "", last=True, spread=True)
         for kind in kinds.found[:-1]:
-            kind.name = taken.make(identifier(kind.name))
+            if not kind.single:
+                kind.name = taken.make(identifier(kind.name))
         namer = _Namer(kinds)
         namer.enter(root)
         return cls(net, written, root, kinds, name, namer.layers, namer.blocks)
@@ -93,7 +94,7 @@ class Plan:
 
     def _function(self, kind: Kind) -> list[str]:
         """The function of a repeated module."""
-        passed = forward(kind.block, ("name", "i"))
+        passed = forward(kind.block, self._reserved(kind))
         arguments = [f"{name}: keras.KerasTensor" for name in passed.arguments]
         for i, p in enumerate(kind.parameters):
             usual = "" if p.default is ... else f" = {flat(p.default)}"
@@ -105,8 +106,18 @@ class Plan:
         scopes = [text(member.scope, 30) for member in kind.members]
         named = ", ".join(scopes[:3]) + (f" and {len(scopes) - 3} more" if scopes[3:] else "")
         found.append(f'{INDENT}"""The modules {named}."""')
-        found += self._statements(list(passed.steps), kind)
+        *steps, last = passed.steps
+        found += self._statements(steps, kind)
+        if last.outputs == passed.returned:
+            return [*found, *self._statement(last, kind, "return ")]
+        found += self._statements([last], kind)
         return [*found, f"{INDENT}return {', '.join(passed.returned)}"]
+
+    def _reserved(self, kind: Kind | None = None) -> tuple[str, ...]:
+        """Names that no local variable may have: modules, functions, parameters."""
+        functions = [k.name for k in self.kinds.found if not k.single]
+        own = [p.name for p in kind.parameters] if kind else []
+        return (*("keras", "layers", "ops", "name", "i", "inputs", self.name), *functions, *own)
 
     def _whole(self) -> list[str]:
         """The function of the whole network."""
@@ -124,7 +135,7 @@ class Plan:
             listed = Lined("", tuple(layers), brackets="[]")
             end = (Arg("name", title, True),)
             return [*found, *_sequential(listed, end)]
-        passed = forward(block, ("name", "i", "inputs"))
+        passed = forward(block, self._reserved())
         if len(inputs) == 1:
             found += lines(inputs[0], 1, f"{passed.arguments[0]} = inputs = ")
         else:
@@ -148,27 +159,26 @@ class Plan:
         found: list[str] = []
         while steps:
             step, run = steps[0], self._run(steps) if kind is None else 1
-            targets = ", ".join(step.outputs)
             if run > 1:
                 found += self._loop(step, run)
-                steps = steps[run:]
-                continue
-            value = self._made(step.child, kind)
-            if value is None:
-                assert isinstance(step.child, Leaf)
-                inline = self.written[step.child.node.name].inline
-                assert inline is not None
-                found += lines(inline(step.inputs), 1, f"{targets} = ")
-            elif isinstance(step.child, Block):
-                value = _with_inputs(value, step.inputs)
-                found += lines(value, 1, f"{targets} = ", note="" if kind else note(step.child))
             else:
-                joined = ", ".join(step.inputs)
-                after = f"([{joined}])" if _takes_a_list(step.child) else f"({joined})"
-                about = "" if kind else note(step.child)
-                found += lines(value, 1, f"{targets} = ", after, about)
-            steps = steps[1:]
+                found += self._statement(step, kind, f"{', '.join(step.outputs)} = ")
+            steps = steps[run:]
         return found
+
+    def _statement(self, step: Step, kind: Kind | None, before: str) -> list[str]:
+        value = self._made(step.child, kind)
+        about = "" if kind else note(step.child)
+        if isinstance(step.child, Block):
+            assert value is not None
+            return lines(_with_inputs(value, step.inputs), 1, before, note=about)
+        if value is None:
+            inline = self.written[step.child.node.name].inline
+            assert inline is not None
+            return lines(inline(step.inputs), 1, before)
+        joined = ", ".join(step.inputs)
+        after = f"([{joined}])" if _takes_a_list(step.child) else f"({joined})"
+        return lines(value, 1, before, after, about)
 
     def _made(self, child: Leaf | Block, kind: Kind | None) -> Call | None:
         """The call that makes a layer, or a module, with its name."""

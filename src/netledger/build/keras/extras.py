@@ -20,8 +20,8 @@ class LocalResponseNormalization(layers.Layer):
 
     def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
         channels = x.shape[-1]
-        around = [(0, 0)] * (len(x.shape) - 1) + [(self.size // 2, (self.size - 1) // 2)]
-        squares = ops.pad(ops.square(x), around)
+        around = (self.size // 2, (self.size - 1) // 2)
+        squares = ops.pad(ops.square(x), [(0, 0)] * (len(x.shape) - 1) + [around])
         total = sum(squares[..., i : i + channels] for i in range(self.size))
         return x / (self.k + self.alpha / self.size * total) ** self.beta
 

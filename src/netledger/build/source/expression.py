@@ -157,16 +157,21 @@ def lines(value: Any, indent: int, before: str = "", after: str = "", note: str 
         one = f"{margin}{before}{flat(value)}{after}"
         if len(one) <= WIDTH or not isinstance(value, Call | Items):
             return noted(one, note, margin)
+        head = one.removesuffix(after) + after[:1]
+        if after.startswith("(") and len(head) <= WIDTH:  # as ruff does: the last brackets open
+            return noted(head, note, margin, [f"{margin}{INDENT}{after[1:-1]}", f"{margin})"])
     made = _opened(value, indent, before, after)
     return [f"{margin}# {note}", *made] if note else made
 
 
-def noted(line: str, note: str, margin: str) -> list[str]:
-    """A line with a comment, behind it or above it."""
+def noted(line: str, note: str, margin: str, rest: list[str] | None = None) -> list[str]:
+    """A line with a comment, behind it or above it; above if there is a `rest` of lines."""
     if not note:
-        return [line]
+        return [line, *(rest or [])]
     behind = f"{line}  # {note}"
-    return [behind] if len(behind) <= WIDTH else [f"{margin}# {note}", line]
+    if rest is None and len(behind) <= WIDTH:
+        return [behind]
+    return [f"{margin}# {note}", line, *(rest or [])]
 
 
 def _opened(value: Any, indent: int, before: str, after: str) -> list[str]:

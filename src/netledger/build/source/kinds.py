@@ -75,6 +75,7 @@ class Kinds:
         last: Whether channels are last.
         taken: Names that no class may have.
         passed: What every class gets besides its own parameters, ``rngs=rngs``.
+        spread: Whether a module that occurs once is written where it stands, and needs no name.
     """
 
     def __init__(
@@ -85,9 +86,11 @@ class Kinds:
         last: bool,
         taken: tuple[str, ...] = (),
         passed: tuple[Arg, ...] = (),
+        *,
+        spread: bool = False,
     ) -> None:
         self.written, self.sequence, self.last = written, sequence, last
-        self.passed = passed
+        self.passed, self.spread = passed, spread
         self.calls: dict[int, Call] = {}
         self.kind_of: dict[int, Kind] = {}
         self.found: list[Kind] = []
@@ -117,7 +120,7 @@ class Kinds:
             self._enter(members)
 
     def _enter(self, members: list[Block]) -> None:
-        kind = Kind(self._taken.make(self._name(members)), members)
+        kind = Kind(self._named(members), members)
         for member in members:
             self.kind_of[id(member)] = kind
         self.found.append(kind)
@@ -211,6 +214,19 @@ class Kinds:
         inline = flat(written.inline(letters)) if written.inline else ""
         return skeleton, inline, written.targets
 
+    def _named(self, members: list[Block]) -> str:
+        """A name that no other class has; it tells what a variant has that the first has not."""
+        name = self._name(members)
+        if self.spread and len(members) == 1 and members[0] is not self._root:
+            return name
+        first = next((k for k in self.found if k.name == name), None)
+        if first is not None:
+            known = {_word(child) for child in first.block.children}
+            modules_first = sorted(members[0].children, key=lambda c: isinstance(c, Leaf))
+            extra = (word for c in modules_first if (word := _word(c)) not in known)
+            name += class_name(next(extra, ""), "")
+        return self._taken.make(name, "")
+
     def _name(self, members: list[Block]) -> str:
         """What a person would call a class of such modules."""
         block = members[0]
@@ -240,6 +256,11 @@ def _heights(root: Block) -> Iterator[tuple[Block, int]]:
         if isinstance(child, Block):
             yield from _heights(child)
     yield root, height(root)
+
+
+def _word(child: Leaf | Block) -> str:
+    """What tells a child: a module its name, a layer its operation."""
+    return child.name if isinstance(child, Block) else child.row.kind
 
 
 def _unified(calls: list[Call], columns: Columns) -> Call:

@@ -26,7 +26,7 @@ SPELLINGS = {
 
 def identifier(name: str, fallback: str = "layer") -> str:
     """A name in snake case: ``MaxPool-1`` → ``max_pool_1``, ``layer1.0`` → ``layer1_0``."""
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name[: 4 * LONGEST])
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name[: 4 * LONGEST].replace("ReLU", "Relu"))
     plain = re.sub(r"[^A-Za-z0-9]+", "_", spaced).strip("_").lower()[:LONGEST].strip("_")
     if not plain:
         return fallback
@@ -64,10 +64,10 @@ class Taken:
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self._taken = set(taken)
 
-    def make(self, name: str) -> str:
+    def make(self, name: str, gap: str = "_") -> str:
         """`name`, or with a number behind it."""
         found, number = name, 2
         while found in self._taken:
-            found, number = f"{name}_{number}", number + 1
+            found, number = f"{name}{gap}{number}", number + 1
         self._taken.add(found)
         return found

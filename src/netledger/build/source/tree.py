@@ -107,6 +107,9 @@ def tree(
 
 Groups = dict[str, list[Node]]
 
+DEEPEST = 20
+"""How many levels of modules are kept."""
+
 
 class _Grower:
     def __init__(
@@ -191,12 +194,19 @@ class _Grower:
 
     def _key(self, node: Node, scope: str, dissolved: set[str]) -> str:
         """The child below `scope` that a node belongs to: a module, or itself."""
-        below = _below(node.scope, scope)
-        own = _below(node.name, scope) or node.name
+        below = _below(_tidy(node.scope), scope)
+        own = _below(_tidy(node.name), scope) or node.name
         if not below:
             return own
         first = below.split(".")[0]
         return own if first in dissolved else first
+
+
+def _tidy(path: str) -> str:
+    """A path without empty parts, and not too deep: what lies deeper is one part."""
+    parts = [part for part in path.split(".") if part]
+    deeper = ["_".join(parts[DEEPEST:])] if parts[DEEPEST:] else []
+    return ".".join([*parts[:DEEPEST], *deeper])
 
 
 def _below(path: str, scope: str) -> str:

@@ -16,7 +16,14 @@ from netledger.build.torch.extras import SCALE
 from netledger.build.torch.table import TABLE
 from netledger.graph import Graph
 
-STYLE = Style("nn.Module", "nn.Sequential", "Tensor", "forward", start="super().__init__()")
+STYLE = Style(
+    "nn.Module",
+    "nn.Sequential",
+    "Tensor",
+    "forward",
+    start="super().__init__()",
+    reserved=("torch", "nn"),
+)
 
 RESERVED = (
     *("add_module", "append", "apply", "bfloat16", "buffers", "call_super_init", "children"),

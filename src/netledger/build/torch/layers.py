@@ -17,11 +17,10 @@ from netledger.ops.window import pads
 
 
 def fits(op: Any, around: Pads, spatial: tuple[int, ...]) -> Op | None:
-    """Windows that PyTorch places: equal padding on both sides, ``same`` without a stride."""
+    """Windows that PyTorch places: equal padding on both sides."""
     equal = all(before == after for before, after in around)
     if isinstance(op, Convolution):
-        unit = same(op.stride) == 1
-        return op if equal or (op.padding == "same" and unit) else None
+        return op if equal else None
     assert isinstance(op, Pool)
     if isinstance(op, ops.AvgPool) and op.padding == "same" and not equal:
         raise BuildError("PyTorch has no average pooling that leaves out padding on one side only")
@@ -36,10 +35,7 @@ def fits(op: Any, around: Pads, spatial: tuple[int, ...]) -> Op | None:
 
 
 def _padding(site: Site) -> Any:
-    if site.op.padding == "same" and same(site.op.stride) == 1:
-        around = effective_padding(site.op, site.spatial, site.made[2:])
-        if any(before != after for before, after in around):
-            return "same"
+    """The padding in numbers; it is equal on both sides."""
     around = effective_padding(site.op, site.spatial, site.made[2:])
     return same(tuple(before for before, _ in around))
 

@@ -56,15 +56,19 @@ def batch_norm(call: Call) -> list[str]:
 def layer_norm(call: Call) -> str:
     """``LayerNormalization``."""
     over = list(call.config.integers("axis", -1))
+    epsilon = call.config.number("epsilon", 1e-3)
     if call.config.get("rms_scaling"):
-        return call.add(RMSNorm(over), slots=(SCALE,))
+        return call.add(RMSNorm(over, epsilon=epsilon), slots=(SCALE,))
     fields, slots = affine(call)
-    return call.add(LayerNorm(over, **fields), slots=slots)
+    return call.add(LayerNorm(over, epsilon=epsilon, **fields), slots=slots)
 
 
 def rms_norm(call: Call) -> str:
     """``RMSNormalization``."""
-    return call.add(RMSNorm(list(call.config.integers("axis", -1))), slots=(SCALE,))
+    epsilon = call.config.number("epsilon", 1e-6)
+    return call.add(
+        RMSNorm(list(call.config.integers("axis", -1)), epsilon=epsilon), slots=(SCALE,)
+    )
 
 
 def group_norm(call: Call) -> list[str]:

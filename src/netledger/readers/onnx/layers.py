@@ -242,7 +242,8 @@ def layer_norm(call: Call) -> Layer:
     over = same(i - rank for i in range(first, rank))
     found = _affine(call)
     kind = RMSNorm if "RMS" in call.kind or call.kind.startswith("Simplified") else LayerNorm
-    return Layer(kind(over=over, **found["fields"]), [call.value(0)], found["weights"])
+    op = kind(over=over, epsilon=call.real("epsilon", 1e-5), **found["fields"])
+    return Layer(op, [call.value(0)], found["weights"])
 
 
 def lrn(call: Call) -> Layer:

@@ -15,6 +15,7 @@ from netledger.readers.onnx.wire import (
     FIXED32,
     LENGTH,
     MAX_DEPTH,
+    MAX_NODES,
     VARINT,
     WIRE_TYPES,
     Wire,
@@ -362,7 +363,10 @@ def decode(kind: type[M], wire: Wire, start: int, end: int, depth: int = 0) -> M
             raise wire.fail(f"{_called(kind)}.{name} is {WIRE_TYPES[how]}, not of its type", start)
         value = _value(what, wire, a, b, depth)
         if many:
-            getattr(message, name).append(value)
+            items = getattr(message, name)
+            items.append(value)
+            if what is Node and len(items) > MAX_NODES:
+                raise wire.too_many_nodes()
             continue
         if number in seen:
             raise wire.fail(f"{_called(kind)}.{name} stands twice", start)

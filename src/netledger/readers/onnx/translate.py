@@ -17,9 +17,8 @@ from netledger.readers.onnx.scope import Scope
 from netledger.readers.onnx.shapes import fold
 from netledger.readers.onnx.table import RELAYOUTS, RULES
 from netledger.readers.onnx.values import Call, Layer, Unknown, Value, Weight
-from netledger.readers.onnx.wire import Wire
+from netledger.readers.onnx.wire import MAX_NODES, Wire
 
-MAX_STEPS = 30_000
 MAX_CALLS = 32
 
 QUANTISED = frozenset(["int8", "uint8", "int4", "uint4", "int2", "uint2"])
@@ -38,10 +37,8 @@ class Translator(Book):
         """All nodes of a graph or function."""
         for node in nodes:
             self.steps += 1
-            if self.steps > MAX_STEPS:
-                raise SpecError(
-                    f"more than {MAX_STEPS:,} nodes, functions written out", where=self.wire.where
-                )
+            if self.steps > MAX_NODES:
+                raise self.wire.too_many_nodes()
             self.step(node, scope)
 
     def step(self, node: model.Node, scope: Scope) -> None:

@@ -19,6 +19,7 @@ MAX_FIELDS = 2_000_000
 MAX_TEXT = 1 << 16
 MAX_TEXTS = 64 << 20
 MAX_DEPTH = 100
+MAX_NODES = 30_000
 MAX_NUMBERS = 500_000
 
 Field = tuple[int, int, int, int]
@@ -42,6 +43,11 @@ class Wire:
     def fail(self, fact: str, at: int, hint: str = "") -> SpecError:
         """An error with its place in the file."""
         return SpecError(f"{fact} (byte {at:,})", where=self.where, hint=hint)
+
+    def too_many_nodes(self) -> SpecError:
+        """The error of a network that is too long, or becomes so once functions are written out."""
+        fact = f"more than {MAX_NODES:,} nodes, functions written out"
+        return SpecError(fact, where=self.where)
 
     def varint(self, at: int, end: int) -> tuple[int, int]:
         """A number of 1 to 10 bytes, 7 bits each, and where it ends."""

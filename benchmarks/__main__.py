@@ -34,6 +34,14 @@ def table(lines: list[tuple[str, str, str]]) -> str:
     return "\n".join(rows + [f"| {what} | {value} | {target} |" for what, value, target in lines])
 
 
+def merged(old: str, lines: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    """The lines of a table with these instead of those that say the same; new ones at its end."""
+    rows = [row.strip("| ").split(" | ") for row in old.splitlines() if row.startswith("| ")]
+    found = {row[0]: (row[0], row[1], row[2]) for row in rows[2:]}
+    found.update((line[0], line) for line in lines)
+    return list(found.values())
+
+
 def main() -> int:
     """Measures, prints, and writes the page if asked to."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
@@ -50,7 +58,9 @@ def main() -> int:
             lines.append((str(what), str(value), str(target)))
     if options.write:
         before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-        after = rest.partition(END)[2]
+        old, _, after = rest.partition(END)
+        if options.names:  # the other lines stay
+            lines = merged(old, lines)
         text = f"{BEGIN}\n{table(lines)}\n\nMeasured with {machine()}.\n{END}"
         PAGE.write_text(before + text + after, encoding="utf-8")
     return 0

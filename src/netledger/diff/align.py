@@ -280,9 +280,20 @@ AFFINE = {"BatchNorm", "Scale"}
 """A factor and an offset may stand in a layer of their own behind the normalisation (Caffe)."""
 
 
+MATRICES = {"Linear", "Conv"}
+"""A dense layer may be written with kernels of 1×1."""
+
+
+def _numbers(part: Part) -> list[tuple[int, ...]]:
+    """The sizes of what a layer stores, but for axes of size 1."""
+    return [tuple(d for d in p.shape if d != 1) for p in part.row.parameters]
+
+
 def _likeness(a: Part, b: Part) -> int:
     """How alike two layers with weights are; 0: not at all."""
     if a.kind != b.kind:
+        if {a.kind, b.kind} == MATRICES:
+            return 9 * int(_numbers(a) == _numbers(b))
         return 2 * int({a.kind, b.kind} == AFFINE and a.outputs == b.outputs)
     if a.token == b.token:
         return 12

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from netledger.diff.align import Part, Side
 from netledger.diff.layout import plain
 from netledger.graph import Shape
-from netledger.ops import BatchNorm, Flatten, Pad, Reshape, Scale
+from netledger.ops import BatchNorm, Conv, Flatten, Linear, Pad, Reshape, Scale
 from netledger.ops.base import each_axis
 from netledger.ops.conv import Convolution
 from netledger.ops.pointwise import Activation
@@ -68,6 +68,8 @@ def deed(part: Part, side: Side) -> Deed:
     row, op = part.row, plain(part.node.op, tuple(t.shape for t in part.row.input_types))
     if len(row.input_types) != 1 or len(row.outputs) != 1:
         return UNKNOWN
+    if (matrix := _matrix(op, row.input_types[0].shape, row.outputs[0].shape)) is not None:
+        return Deed(matrix)
     if isinstance(op, Convolution):
         return _convolution(op, part, side)
     if isinstance(op, Pool | AdaptivePool | GlobalPool):
@@ -84,6 +86,19 @@ def deed(part: Part, side: Side) -> Deed:
 
 def _without_ones(shape: Shape) -> tuple[Any, ...]:
     return (shape[0], *(d for d in shape[1:] if not (type(d) is int and d == 1)))
+
+
+def _matrix(op: Any, taken: Shape, made: Shape) -> tuple[Any, ...] | None:
+    """What a layer multiplies by a matrix: a dense one, or 1×1 kernels on a map of size 1×1."""
+    if isinstance(op, Linear):
+        alone = all(type(d) is int and d == 1 for d in taken[1:-1])
+        return ("matrix", taken[-1], made[-1], op.bias) if alone else None
+    if not isinstance(op, Conv) or op.groups != 1:
+        return None
+    sizes = (*op.split(taken)[2], *op.split(made)[2], *each_axis(op.kernel_size, 1))
+    if any(type(d) is not int or d != 1 for d in sizes):
+        return None
+    return ("matrix", op.split(taken)[1], op.out_channels, op.bias)
 
 
 def _convolution(op: Convolution, part: Part, side: Side) -> Deed:

@@ -180,7 +180,10 @@ def _edits(pa: Part, pb: Part, a: Side, b: Side, classifier: bool) -> dict[str, 
     found: dict[str, list[Edit]] = {}
     name = pa.node.name
     if pa.kind != pb.kind or (isinstance(pa.node.op, Opaque) and _stated(pa) != _stated(pb)):
-        op = translate(pb.node.op, _rank(pb), _layout(pb, b), _layout(pa, a))
+        to_last = _layout(pa, a)
+        if to_last is None and isinstance(pb.node.op, Spatial):
+            to_last = _common_layout(a)
+        op = translate(pb.node.op, _rank(pb), _layout(pb, b), to_last)
         kind = kind_of(pb.node.op)
         found[kind] = [SetOp(name, op, pb.node.recorded)]
     elif type(pa.node.op) is not type(pb.node.op) and pa.fields != pb.fields:
@@ -236,6 +239,12 @@ def _layout(part: Part, side: Side) -> bool | None:
     if isinstance(part.node.op, Spatial):
         return part.node.op.channels_last
     return side.maps.get(part.node.inputs[0]) if part.node.inputs else None
+
+
+def _common_layout(side: Side) -> bool | None:
+    """The layout of all maps of a network, if it is one."""
+    found = set(side.maps.values())
+    return found.pop() if len(found) == 1 else None
 
 
 def _value(key: str, pa: Part, pb: Part, a: Side, b: Side) -> Any:

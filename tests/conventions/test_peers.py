@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import netledger
 from netledger import conventions
 from netledger.infer import infer
+from netledger.zoo import NETWORKS
 
 pytestmark = pytest.mark.oracle
 
@@ -45,6 +47,18 @@ def test_a_tools_number_is_ours_in_its_convention(peers: Any, network: str) -> N
         assert count.total == number, name
         assert count.ours + sum(d for term in count.terms for _, d in term.rows) == number
         assert not count.unknown
+
+
+@pytest.mark.parametrize("name", ["alexnet-owt", "resnet18", "squeezenet1_0"])
+def test_without_modules_every_layer_is_one(peers: Any, name: str) -> None:
+    """What has no modules is counted as the network is written in PyTorch."""
+    make, inputs = peers.NETWORKS[f"torchvision:{name.removesuffix('-owt')}"]
+    live = netledger.ledger(netledger.read(make(), inputs()))
+    graph = netledger.read(name) if name in NETWORKS else live.graph
+    bare = infer(replace(graph, calls=(), modules={}, homes={}, _by_name={}))
+    for convention in NAMES:
+        ours, theirs = (conventions.count(ledger, convention) for ledger in (bare, live))
+        assert ours.total == theirs.total, convention
 
 
 @pytest.mark.slow

@@ -25,12 +25,11 @@ def image(size: int = 224) -> list[Any]:
 
 
 class Lstm(nn.Module):
-    def __init__(self, size: int = 1000, **fields: Any) -> None:
+    def __init__(self, features: int, **fields: Any) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(size, 64)
+        self.embedding = nn.Embedding(1000, 64)
         self.lstm = nn.LSTM(64, 128, 2, batch_first=True, **fields)
-        self.out = nn.LazyLinear(10)
-        self(torch.zeros(1, 2, dtype=torch.long))
+        self.out = nn.Linear(features, 10)
 
     def forward(self, x: Any) -> Any:
         return self.out(self.lstm(self.embedding(x))[0])
@@ -189,8 +188,8 @@ def features(*shape: int) -> Callable[[], list[Any]]:
 
 
 NETWORKS: dict[str, Network] = {
-    "lstm": (lambda: Lstm(bidirectional=True), tokens),
-    "lstm, projected": (lambda: Lstm(proj_size=16), tokens),
+    "lstm": (lambda: Lstm(256, bidirectional=True), tokens),
+    "lstm, projected": (lambda: Lstm(16, proj_size=16), tokens),
     "gru": (lambda: Recurrent(nn.GRU, batch_first=True), features(1, 7, 32)),
     "rnn, time first": (lambda: Recurrent(nn.RNN, bias=False), features(7, 1, 32)),
     "attention by hand": (lambda: Attention("function"), features(1, 16, 64)),

@@ -73,7 +73,7 @@ def _import(module: str) -> Any:
         sys.path.insert(0, here)
     try:
         if module.partition(".")[0] in ("torchvision", "timm"):
-            return _beside_torchvision(module)
+            return beside_torchvision(module)
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name and (module == error.name or module.startswith(f"{error.name}.")):
@@ -323,7 +323,7 @@ _kept: list[Any] = []
 """Operators vanish with the library object that declares them."""
 
 
-def _beside_torchvision(module: str) -> Any:
+def beside_torchvision(module: str) -> Any:
     """The module; also beside a torchvision whose compiled operators do not load.
 
     It then fails on import for two operators that models need only after the last layer; to

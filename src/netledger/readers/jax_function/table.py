@@ -10,6 +10,7 @@ from netledger.ops import (
     Add,
     Compare,
     Divide,
+    GlobalAvgPool,
     Maximum,
     Minimum,
     Multiply,
@@ -90,8 +91,15 @@ def _mean(build: Builder, equation: Equation, x: Value, number: object) -> Value
         return None
     node = build.nodes[index]
     if isinstance(node.op, Reduce):
-        build.nodes[index] = replace(node, op=replace(node.op, function="mean"))
+        build.nodes[index] = replace(node, op=_mean_of(node.op, len(x.shape) + len(node.op.over)))
     return x
+
+
+def _mean_of(op: Reduce, rank: int) -> Op:
+    """A mean over all spatial axes of a map is a global pooling."""
+    if rank >= 4 and op.over in (tuple(range(1, rank - 1)), tuple(range(2, rank))):
+        return GlobalAvgPool(channels_last=op.over[0] == 1)
+    return replace(op, function="mean")
 
 
 def where(build: Builder, equation: Equation) -> list[Value]:

@@ -253,7 +253,13 @@ class Call:
         return self.reading.add(node, f"{self.path}|{part}")
 
     def opaque(
-        self, reason: str, *, part: str = "", keeps: bool = False, bare: bool = False
+        self,
+        reason: str,
+        *,
+        part: str = "",
+        keeps: bool = False,
+        bare: bool = False,
+        macs: int | None = None,
     ) -> list[str]:
         """Adds something that no rule describes; returns its values.
 
@@ -262,6 +268,7 @@ class Call:
             part: What it is within the layer.
             keeps: True if its output has the shape of its input.
             bare: True if it certainly stores nothing.
+            macs: Its multiply-accumulates, if they are known all the same.
         """
         said = [input_shape(s) for s in self.stated if isinstance(s, list)]
         if keeps:
@@ -271,7 +278,7 @@ class Call:
             reason += "; the file does not say the shape of its output"
         value = self.add(Opaque(self.kind, said, reason), part=part, outputs=len(said))
         if bare:
-            self.reading.keep(len(self.reading.nodes) - 1, ())
+            self.reading.keep(len(self.reading.nodes) - 1, (), macs)
         return [value, *(f"{value}:{i}" for i in range(1, len(said)))]
 
 

@@ -233,7 +233,24 @@ def _snake(name: str) -> str:
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
 
 
+def known(call: Call) -> list[str]:
+    """What has no rule of its own, but surely stores and accumulates nothing."""
+    return call.opaque("no multiply-accumulates, nothing stored", bare=True, macs=0)
+
+
+_KNOWN = (
+    *("ZerosLike", "OnesLike", "FullLike", "Sin", "Cos", "Tan", "Arctan", "Floor", "Ceil", "Round"),
+    *("Sign", "Log1p", "Expm1", "Log2", "Log10", "Cumsum", "Cumprod", "Sort", "Argsort", "Argmax"),
+    *("Argmin", "TopK", "Tile", "Repeat", "Flip", "Roll", "Take", "TakeAlongAxis", "OneHot"),
+    *("Triu", "Tril", "Var", "Std", "LogicalNot", "LogicalAnd", "LogicalOr", "Isnan", "Isinf"),
+    *("Isfinite", "All", "Any", "CountNonzero", "Logsumexp", "Moveaxis", "Swapaxes", "Diagonal"),
+    *("FloorDivide", "Mod", "Reciprocal", "LogSigmoid", "Normalize", "NanToNum", "Pad", "Clip"),
+)
+"""Nothing stored, nothing accumulated; the shape of the result is the one that is stated."""
+
+
 OPERATIONS: dict[str, LayerRule] = {
+    **dict.fromkeys(_KNOWN, known),
     **{name: plain(op_class()) for name, op_class in _BINARY.items()},
     **{name: plain(Activation(function)) for name, function in _UNARY.items()},
     **{name: plain(activation_op(_snake(name)) or Identity()) for name in _ACTIVATIONS},

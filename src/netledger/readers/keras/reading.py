@@ -125,7 +125,7 @@ class Reading:
         self.nodes[index] = replace(node, recorded=replace(recorded, outputs=tuple(outputs)))
         self.shapes[value] = shape
 
-    def keep(self, before: int, left: tuple[Stored, ...]) -> None:
+    def keep(self, before: int, left: tuple[Stored, ...], macs: int | None = None) -> None:
         """Enters stored tensors of a layer that none of its nodes (those from `before`) expects."""
         own = range(before, len(self.nodes))
         opaque = (i for i in own if isinstance(self.nodes[i].op, Opaque))
@@ -136,4 +136,5 @@ class Reading:
         recorded = node.recorded or Recorded()
         rest = tuple(Parameter(t.path, role(t.path, t.shape), t.shape, t.dtype) for t in left)
         parameters = (*(recorded.parameters or ()), *rest)
-        self.nodes[at] = replace(node, recorded=replace(recorded, parameters=parameters))
+        macs = recorded.macs if macs is None else macs
+        self.nodes[at] = replace(node, recorded=replace(recorded, parameters=parameters, macs=macs))

@@ -42,7 +42,7 @@ SAMPLE = [
     ("alexnet-2012", ("keras", "jax", "onnx")),
     ("alexnet-slim-v2", ("keras", "onnx")),
     ("alexnet-keras-noflatten", ("keras", "onnx")),
-    ("resnet18", ("keras", "jax", "onnx")),
+    ("resnet18", ("keras", "onnx")),
     ("googlenet-aux", ("keras", "onnx")),
 ]
 
@@ -75,6 +75,8 @@ def image(graph: Graph) -> list[Any]:
 
 
 def built(graph: Graph, name: str, weights: Any) -> Any:
+    if name == "onnx":
+        return target("onnx").make(graph, weights)  # type: ignore[call-arg]
     model = target(name).make(graph)
     target(name).load(model, graph, weights)
     return model
@@ -119,20 +121,27 @@ def test_weights_in_another_order_are_another_function() -> None:
     assert error(made, wanted) > 0.1
 
 
+PAGE = Path(__file__).parents[2] / "docs" / "proofs" / "build.md"
+
+
 @pytest.mark.slow
-def test_every_network_in_every_framework(capsys: Any, tmp_path: Path) -> None:
-    """All of the zoo; the table is kept in docs/proofs/build.md."""
+@pytest.mark.parametrize("network", zoo.NETWORKS)
+def test_every_network_in_every_framework(network: str, capsys: Any, tmp_path: Path) -> None:
+    """All of the zoo; the table is kept in docs/proofs/build.md, each network with its rows."""
     need(*PACKAGES)
-    page = Path(__file__).parents[2] / "docs" / "proofs" / "build.md"
-    lines: list[str] = []
-    for network in zoo.NETWORKS:
-        start = time.perf_counter()
-        for name, cells in columns(zoo.load(network), tmp_path / "net.onnx"):
-            lines.append(f"| {network} | {name} | {' | '.join(cells)} |")
-            with capsys.disabled():
-                print(f"{lines[-1]} {time.perf_counter() - start:.0f} s", flush=True)
-            gc.collect()
-        page.write_text("\n".join([*report(), *lines]) + "\n")
+    start, rows = time.perf_counter(), []
+    for name, cells in columns(zoo.load(network), tmp_path / "net.onnx"):
+        rows.append(f"| {network} | {name} | {' | '.join(cells)} |")
+        with capsys.disabled():
+            print(f"{rows[-1]} {time.perf_counter() - start:.0f} s", flush=True)
+        gc.collect()
+    lines = PAGE.read_text().splitlines() if PAGE.exists() else []
+    known: dict[str, list[str]] = {}
+    for line in lines[len([*report()]) :]:
+        known.setdefault(line.split(" | ")[0].strip("| "), []).append(line)
+    known[network] = rows
+    table = [line for name in zoo.NETWORKS for line in known.get(name, ())]
+    PAGE.write_text("\n".join([*report(), *table]) + "\n")
 
 
 def columns(graph: Graph, path: Path) -> Iterator[tuple[str, list[str]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass
 
 from netledger.build.jax.table import RNGS, TABLE
@@ -89,7 +90,7 @@ class Plan:
 
         root = tree(net.graph, net.ledger, modular, RESERVED)
         root.name = graph.name
-        taken = ("Callable", "jax", "jnp", "nnx")
+        taken = ("Callable", "Frozen", "jax", "jnp", "nnx")
         kinds = Kinds(root, written, "nnx.Sequential", True, taken, (RNGS,))
         return cls(net, written, root, kinds, dict(root.paths()))
 
@@ -108,13 +109,14 @@ class Plan:
             body += ["", "", *write_class(kind, self.kinds, STYLE, about, rest)]
         main = self._main()
         code = "\n".join([*body, "", "", *main])
-        frozen = FROZEN if " = Frozen(" in code else ""
-        helpers = [helper for name, helper in HELPERS.items() if f"{name}(" in code]
+        said = {node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)}
+        frozen = FROZEN if "Frozen" in said else ""
+        helpers = [helper for name, helper in HELPERS.items() if name in said]
         head = [f'"""{Header(self.net, "").title}, in JAX with flax nnx."""', ""]
         if ADAPTIVE in helpers:
             head += ["from collections.abc import Callable", ""]
         code = "".join(f"\n{helper}" for helper in helpers) + frozen + code
-        jnp = ["import jax.numpy as jnp"] if "jnp." in code else []
+        jnp = ["import jax.numpy as jnp"] if "jnp" in said or ADAPTIVE in helpers else []
         head += ["import jax", *jnp, "from flax import nnx"]
         return "\n".join(head) + "\n" + code + "\n"
 

@@ -9,7 +9,7 @@ import pytest
 from netledger.builder import Network
 from netledger.diff.difference import Difference
 from netledger.graph import Graph
-from netledger.ops import Conv, Flatten, GlobalAvgPool, Linear
+from netledger.ops import Conv, Flatten, GlobalAvgPool, Linear, Op, Reduce
 
 Proved = Callable[[Graph, Graph], Difference]
 
@@ -47,3 +47,18 @@ def test_on_a_larger_map_they_are_not(proved: Proved) -> None:
     found = proved(net(True), net(False))
     assert not found.empty  # the same parameters, and another way to them
     assert found.delta.params == 0
+
+
+@pytest.mark.parametrize("last", [True, False])
+def test_the_mean_over_a_map_is_a_global_pooling(proved: Proved, last: bool) -> None:
+    def net(op: Op) -> Graph:
+        made = Network("net", (8, 8, 3) if last else (3, 8, 8), channels_last=last)
+        made(Conv(4, 3), name="conv")
+        made(op, name="average")
+        made(Linear(2), name="fc")
+        return made.graph()
+
+    axes = (1, 2) if last else (2, 3)
+    assert proved(net(GlobalAvgPool()), net(Reduce(axes))).empty
+    assert proved(net(Reduce(axes)), net(GlobalAvgPool())).empty
+    assert not proved(net(GlobalAvgPool()), net(Reduce(axes, function="sum"))).empty

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from netledger.diff.layout import Layouts, canonical, layouts, plain, shape_of
+from netledger.diff.layout import Layouts, fields, layouts, shape_of, spelt
 from netledger.graph import Node
 from netledger.ledger import Ledger, Row
 from netledger.ops import Opaque
@@ -91,8 +91,9 @@ class Side:
 
 
 def _part(node: Node, row: Row, maps: Layouts) -> Part:
-    op = plain(node.op, tuple(t.shape for t in row.input_types))
-    fields = canonical(row, maps)
+    op = spelt(row, maps)
+    layout = maps.get(row.inputs[0]) if row.inputs else None
+    own = fields(op, len(row.input_types[0].shape) if row.input_types else 0, layout)
     parameters = tuple(sorted((p.role, str(p.shape)) for p in row.parameters))
     values = row.made or (row.name,)
     outputs = tuple(
@@ -106,8 +107,8 @@ def _part(node: Node, row: Row, maps: Layouts) -> Part:
     word = kind.lower() if isinstance(op, Opaque) else word
     counted = re.fullmatch(rf"({re.escape(word)}|[a-z]+[a-z_]*(1d|2d|3d)?)?[_.]?\d*", last, re.I)
     trusted = counted is None or (last.isalpha() and last != word) or "." in node.name
-    token = f"{kind} {fields} {parameters} {outputs}"
-    return Part(node, row, kind, fields, parameters, outputs, learns or counts, trusted, token)
+    token = f"{kind} {own} {parameters} {outputs}"
+    return Part(node, row, kind, own, parameters, outputs, learns or counts, trusted, token)
 
 
 def align(a: Side, b: Side) -> list[tuple[Part | None, Part | None]]:
@@ -284,7 +285,7 @@ MATRICES = {"Linear", "Conv"}
 """A dense layer may be written with kernels of 1×1."""
 
 
-def _numbers(part: Part) -> list[tuple[int, ...]]:
+def _numbers(part: Part) -> list[tuple[Any, ...]]:
     """The sizes of what a layer stores, but for axes of size 1."""
     return [tuple(d for d in p.shape if d != 1) for p in part.row.parameters]
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from netledger.diff.align import Part, Side
-from netledger.diff.layout import plain
+from netledger.diff.layout import spelt
 from netledger.graph import Shape
 from netledger.ops import BatchNorm, Conv, Flatten, Linear, Pad, Reshape, Scale
 from netledger.ops.base import each_axis
@@ -65,7 +65,7 @@ def told_otherwise(pairs: Iterable[tuple[Part | None, Part | None]], a: Side, b:
 
 def deed(part: Part, side: Side) -> Deed:
     """What a layer does."""
-    row, op = part.row, plain(part.node.op, tuple(t.shape for t in part.row.input_types))
+    row, op = part.row, spelt(part.row, side.maps)
     if len(row.input_types) != 1 or len(row.outputs) != 1:
         return UNKNOWN
     if (matrix := _matrix(op, row.input_types[0].shape, row.outputs[0].shape)) is not None:

@@ -1,7 +1,7 @@
 """What an operation is, whatever the order of axes and the spelling that its source prefers.
 
 Channels first or last, a pair or a number, ``valid`` or 0: two layers that do the same have the
-same `canonical` form. `translate` writes the operation of one network in the layout of another.
+same `spelt` form. `translate` writes the operation of one network in the layout of another.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from netledger.ops import (
     GlobalAvgPool,
     GlobalMaxPool,
 )
-from netledger.ops.base import Op, Spatial, each_axis
+from netledger.ops.base import Op, Spatial, distinct_axes, each_axis
 from netledger.ops.conv import Convolution
 from netledger.ops.norm import SILENT
 from netledger.ops.pool import AdaptivePool, GlobalPool, Pool
-from netledger.ops.reshape import Permute, Reshape
+from netledger.ops.reshape import Permute, Reduce, Reshape
 
 AXIS_FIELDS = ("axis", "channel_axis", "over")
 """Hyperparameters that number the axes of the first input."""
@@ -102,12 +102,20 @@ def plain(op: Op, shapes: tuple[Shape, ...]) -> Op:
     return Conv(out_channels=op.filters(channels), groups=channels, **shared)
 
 
-def canonical(row: Row, maps: Layouts) -> dict[str, Any]:
-    """The hyperparameters that make a difference, in one spelling."""
-    shapes = tuple(t.shape for t in row.input_types)
-    assert row.op is not None
+def spelt(row: Row, maps: Layouts) -> Op:
+    """The operation in one spelling; a mean over the axes of a map is a global pooling."""
+    op, shapes = row.op, tuple(t.shape for t in row.input_types)
+    assert op is not None
     last = maps.get(row.inputs[0]) if row.inputs else None
-    return fields(plain(row.op, shapes), len(shapes[0]) if shapes else 0, last)
+    if isinstance(op, Reduce) and op.function in MEANS and last is not None:
+        rank = len(shapes[0])
+        axes = range(1, rank - 1) if last else range(2, rank)
+        if distinct_axes(op.over, rank) == tuple(axes):
+            return MEANS[op.function](keepdims=op.keepdims, channels_last=last)
+    return plain(op, shapes)
+
+
+MEANS: dict[str, type[GlobalPool]] = {"mean": GlobalAvgPool, "max": GlobalMaxPool}
 
 
 def fields(op: Op, rank: int, last: bool | None) -> dict[str, Any]:

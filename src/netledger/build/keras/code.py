@@ -85,7 +85,7 @@ class Plan:
         init = published(self.net.origin)
         extras = [NORMAL.format(std=init.std)] if init is not None else []
         extras += [LOCAL_RESPONSE_NORM] if "LocalResponseNormalization(" in code else []
-        extras += [SCALE] if "= Scale(" in code else []
+        extras += [SCALE] if re.search(r"(?<![.\w])Scale\(", code) else []
         code = "".join(f"\n\n{extra.rstrip()}\n" for extra in extras) + code
         words = "layers, ops" if re.search(r"\bops\.", code) else "layers"
         title = Header(self.net, "").title

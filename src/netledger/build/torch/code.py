@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from netledger.build.source.classes import Style, write_class
@@ -83,7 +84,7 @@ class Plan:
                 *write_class(kind, self.kinds, STYLE, about, self._rest() if last else []),
             ]
         code = "\n".join([*body, "", "", *self._main()])
-        if "= Scale(" in code or " Scale(" in code:
+        if re.search(r"(?<![.\w])Scale\(", code):
             code = f"\n\n{SCALE}{code}"
         head = [f'"""{Header(self.net, "").title}, in PyTorch."""', "", "import torch"]
         if "F." in code:

@@ -18,6 +18,7 @@ from netledger.errors import UsageError
 from netledger.graph import TensorType
 from netledger.readers.inputs import Arguments, parse_type
 from netledger.readers.keras.config import Entry
+from netledger.readers.keras.norms import BUILT
 
 OWN = ("keras", "tf_keras")
 """Packages whose layers are in the table, so that they are not followed into."""
@@ -132,7 +133,10 @@ def _symbols(inputs: Any, keras: Any) -> tuple[Any, ...]:
 
 def has_own_code(layer: Any) -> bool:
     """True for a layer of the user's own, and for a model with one in it."""
+    from keras.saving import get_registered_name
+
     own = type(layer).__module__.partition(".")[0] not in OWN
+    own = own and get_registered_name(type(layer)) not in BUILT  # the tables know these
     return own or any(map(has_own_code, getattr(layer, "layers", ())))
 
 

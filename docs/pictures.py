@@ -1,4 +1,4 @@
-"""Draws the pictures of README and docs: what the commands print on a terminal, as SVG.
+"""Draws the pictures of README and docs as SVG: a table as a terminal shows it, a network.
 
 ``python docs/pictures.py`` writes ``docs/images``; a test checks that they are up to date.
 """
@@ -44,7 +44,10 @@ def draw(name: str) -> str:
 
 def pictures() -> dict[Path, str]:
     """Every picture, by its file."""
-    return {IMAGES / "show-alexnet.svg": draw("alexnet")}
+    return {
+        IMAGES / "show-alexnet.svg": draw("alexnet"),
+        IMAGES / "alexnet.svg": render(netledger.ledger("alexnet"), "svg"),
+    }
 
 
 if __name__ == "__main__":

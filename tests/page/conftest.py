@@ -44,7 +44,6 @@ class Opened:
     def go(self, fragment: str = "") -> None:
         """Opens it anew."""
         self.page.goto(f"{self.path.as_uri()}{fragment}")
-        self.page.wait_for_function("globalThis.netledger !== undefined")
 
     def _route(self, route: Any) -> None:
         if route.request.url.split("#")[0] == self.path.as_uri():

@@ -77,7 +77,8 @@ TELL = """(asked) => asked.map(([edits, batch, row]) => {
   const known = new Map(shown.rows.map((row) => [row[0], row]));
   for (const line of drawn) {
     const own = known.get(line[0]);
-    if (JSON.stringify(own) !== JSON.stringify(line)) throw new Error(`${line} is drawn for ${own}`);
+    const equal = JSON.stringify(own) === JSON.stringify(line);
+    if (!equal) throw new Error(`${line} is drawn for ${own}`);
   }
   if (!drawn.length) throw new Error("nothing is drawn");
   return { ...shown, derivations: shown.error ? null : netledger.derivations(row) };

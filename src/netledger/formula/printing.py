@@ -222,7 +222,8 @@ def _split_symbol(name: str) -> tuple[str, str]:
 
 
 def _xml(text: str) -> str:
-    """Text in XML: the name of a symbol may come out of a file."""
+    """Text in XML: the name of a symbol may come out of a file, and hold anything."""
+    text = "".join([c if c.isprintable() else f"\\u{ord(c):04x}" for c in text])
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 

@@ -338,22 +338,21 @@ class Fraction {
 
 // --- modules ---
 
+const $cached = (f) => {
+  const known = new Map();
+  return (...given) => {
+    const key = $key(given);
+    if (!known.has(key)) known.set(key, f(...given));
+    return known.get(key);
+  };
+};
 const $pattern = (text, flags = "u") => new RegExp(text, flags);
 const $library = {
   operator: { add: $add, sub: $sub, mul: $mul, floordiv: $floordiv, mod: $mod, lt: $lt, le: $le,
     gt: (a, b) => $lt(b, a), ge: (a, b) => $le(b, a) },
   fractions: { Fraction },
-  math: { ceil: (x) => (x instanceof Fraction ? -$floordiv(-x.top, x.bottom) : BigInt(Math.ceil(Number(x)))), gcd: $gcd },
-  functools: {
-    cache: (f) => {
-      const known = new Map();
-      return (...given) => {
-        const key = $key(given);
-        if (!known.has(key)) known.set(key, f(...given));
-        return known.get(key);
-      };
-    },
-  },
+  math: { ceil: (x) => (x instanceof Fraction ? -$floordiv(-x.top, x.bottom) : BigInt(Math.ceil(Number(x)))), gcd: $gcd, inf: Infinity },
+  functools: { cache: $cached, lru_cache: (most) => $cached },
   dataclasses: {
     dataclass: (made, ...rest) => (typeof made === "function" ? $dataclass(made) : (kind) => $dataclass(kind, made.values)),
     field: (named) => {
@@ -370,6 +369,7 @@ const $library = {
     sub: (pattern, by, text) => text.replace($pattern(pattern, "gu"), typeof by === "string" ? by : (m) => by([m])),
     compile: (pattern) => ({ sub: (by, text) => $library.re.sub(pattern, by, text) }),
   },
+  types: { MappingProxyType: (x) => x },
   typing: { NamedTuple: $NamedTuple, TypeVar: () => $object },
 };
 const $modules = new Map();

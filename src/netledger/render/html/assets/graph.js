@@ -138,7 +138,7 @@ function drawBox({ item, x, y }) {
     h("title", {}, `${item.name}: ${item.size}`),
     h("rect", { class: "paper", width: BOX.width, height: BOX.height, rx: 3 }),
     width > 1 && h("rect", { class: "share", width, height: 3, y: BOX.height - 3 }),
-    h("text", { x: 10, y: 16, class: "label" }, clip(item.label || item.name, 19)),
+    h("text", { x: 10, y: 16, class: "label" }, clip(tag(item), 19)),
     h("text", { x: 10, y: 29, class: "kind" }, clip(item.group ? `${item.leaves} rows · open` : item.kind, 22)));
 }
 function choose(item) {

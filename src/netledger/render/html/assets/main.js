@@ -178,7 +178,7 @@ globalThis.netledger = {
 };
 
 recall();
-base = examine(graphs[BASE], [], data.batch === null ? null : BigInt(data.batch));
+base = examine(graphs[BASE], data.batch === null ? null : BigInt(data.batch));
 fillControls();
 listen();
 listeners.push(draw);

@@ -98,11 +98,15 @@ function makeEdit([kind, ...values]) {
   throw new Error(`no edit is called ${kind}`);
 }
 
+/** The network after edits. */
+function changed(graph, edits) {
+  return edits.length ? Edits.apply(graph, ...edits.map(makeEdit)) : graph;
+}
+
 /** The ledger after edits; where a layer does not fit, the ledger up to it, and why. */
 function compute(graph, edits, batch) {
   try {
-    const changed = edits.length ? Edits.apply(graph, ...edits.map(makeEdit)) : graph;
-    return { ledger: infer(changed, batch), error: null };
+    return { ledger: infer(changed(graph, edits), batch), error: null };
   } catch (error) {
     if (!(error instanceof NetledgerError)) throw error;
     return { ledger: error.partial, error };

@@ -22,18 +22,19 @@ const state = {
   future: [],
 };
 let base, now;
+let made = { edits: [], graph: graphs[MAIN] }; // the network after the last edits that could be made
+const wanted = () => (made.edits === state.edits ? made.graph : changed(graphs[MAIN], state.edits));
 const listeners = [];
 
 /** Everything that is shown of a network, for the batch and after the edits. */
-function examine(graph, edits, batch) {
-  const { ledger, error } = compute(graph, edits, batch);
-  return { ledger, error, graph: error?.changed ?? ledger.graph, sizes: new Sizes(ledger, null) };
+function examine(graph, batch) {
+  const { ledger, error } = compute(graph, [], batch);
+  return { ledger, error, graph, sizes: new Sizes(ledger, null) };
 }
 
 function refresh() {
-  if (!base) base = examine(graphs[BASE], [], data.batch === null ? null : BigInt(data.batch));
   const batch = state.batch === null ? null : BigInt(state.batch);
-  now = edited() || MAIN !== BASE ? examine(graphs[MAIN], state.edits, batch) : base;
+  now = edited() || MAIN !== BASE ? examine(wanted(), batch) : base;
   for (const listen of listeners) listen();
 }
 const edited = () => state.edits.length > 0 || state.batch !== data.batch;
@@ -41,7 +42,7 @@ const differs = () => edited() || MAIN !== BASE;
 
 /** Makes a change that can be undone; one that makes no network is refused, with the reason. */
 function change(next) {
-  const refused = refusal(next.edits ?? []);
+  const refused = next.edits ? refusal(next.edits) : null;
   if (refused) {
     say(refused.message);
     return refused;
@@ -56,7 +57,7 @@ function change(next) {
 /** Why edits cannot be made at all; a layer that only does not fit is shown instead. */
 function refusal(edits) {
   try {
-    Edits.apply(graphs[MAIN], ...edits.map(makeEdit));
+    made = { edits, graph: changed(graphs[MAIN], edits) };
     return null;
   } catch (error) {
     if (!(error instanceof NetledgerError)) throw error;

@@ -31,7 +31,10 @@ function setWidths(grid) {
     grid.style.setProperty(`--${key}`, `${Math.min(most, Math.max(least, longest * 7.9 + 18))}px`);
   };
   fit("size", parts.map((i) => i.size), 84, 170);
-  for (const q of QUANTITIES) fit(q, parts.map((i) => told(i, q)), q === "macs" ? 64 : 92, 210);
+  for (const q of QUANTITIES) {
+    const texts = parts.flatMap((i) => (i.old ? [told(i, q), show(i.old.counts[q])] : [told(i, q)]));
+    fit(q, texts, q === "macs" ? 64 : 92, 210);
+  }
 }
 
 function drawHead() {
@@ -110,11 +113,11 @@ function countCell(item, what, index) {
   const cell = h("div", { role: "gridcell", class: `cell number ${what}`, "aria-colindex": index, title: parts },
     was && h("span", { class: "was" }, h("span", { class: "hidden" }, "was "), was),
     h("span", { class: [was && "is", (text === "0" || text === "–") && "zero"].filter(Boolean).join(" ") }, text));
-  if (state.heat === what && !item.group && value) {
-    const share = approximate(value) / largest.get(what);
+  const share = state.heat === what && !item.group ? approximate(value) / largest.get(what) : 0;
+  if (share > 0.04) { // a thinner bar would look like a rule
     cell.classList.add("heated");
     const bar = h("span", { class: "heat", "aria-hidden": "true" });
-    bar.style.width = `${Math.max(share * 100, share > 0 ? 0.6 : 0)}%`;
+    bar.style.width = `${share * 100}%`;
     cell.prepend(bar);
   }
   return cell;

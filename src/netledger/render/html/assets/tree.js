@@ -39,7 +39,7 @@ function sizeOf(view, row) {
 
 function leaf(view, row, before) {
   const counts = countsOf(row);
-  const old = before && { counts: countsOf(before.row), size: sizeOf(before.view, before.row), row: before.row };
+  const old = before;
   const size = sizeOf(view, row);
   const changed = old && (old.size !== size || QUANTITIES.some((q) => !same(old.counts[q], counts[q])));
   return {
@@ -47,6 +47,18 @@ function leaf(view, row, before) {
     folded: [...row.folded],
   };
 }
+
+/** The rows before, by name, with what they counted. */
+const before = (() => {
+  const known = new Map();
+  return () => {
+    if (!known.has(state.ops)) {
+      const rows = [...base.ledger.view(state.ops)];
+      known.set(state.ops, new Map(rows.map((row) => [row.name, { row, counts: countsOf(row), size: sizeOf(base, row) }])));
+    }
+    return known.get(state.ops);
+  };
+})();
 
 /** The leaves in order: rows, and in a difference also those that only the first network has. */
 function leaves() {
@@ -59,17 +71,17 @@ function leaves() {
 }
 
 function pair(rows, found) {
-  const known = new Map([...base.ledger.view(state.ops)].map((row) => [row.name, row]));
+  const known = before();
   const partner = new Map(); // what the second network's rows are called in the first
   const order = [...known.keys()];
   if (data.pairs) for (const [a, b] of data.pairs) if (a !== null && b !== null) partner.set(b, a);
   const taken = new Set();
   for (const row of rows) {
     const name = data.pairs ? partner.get(row.name) : row.name;
-    const before = name === undefined ? undefined : known.get(name);
-    if (before) taken.add(name);
-    const item = leaf(now, row, before && { row: before, view: base });
-    if (!before) item.status = "added";
+    const old = known.get(name) ?? null;
+    if (old) taken.add(name);
+    const item = leaf(now, row, old);
+    if (!old) item.status = "added";
     found.push(item);
   }
   if (now.error) return;
@@ -78,7 +90,7 @@ function pair(rows, found) {
   const gone = order.filter((name) => !taken.has(name));
   for (const name of gone.reverse()) {
     const at = order.slice(0, order.indexOf(name)).findLast((n) => places.has(n));
-    const item = leaf(base, known.get(name), { row: known.get(name), view: base });
+    const item = leaf(base, known.get(name).row, known.get(name));
     Object.assign(item, { id: `− ${name}`, status: "gone", changed: true });
     found.splice(at === undefined ? 0 : places.get(at) + 1, 0, item);
   }

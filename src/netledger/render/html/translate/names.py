@@ -33,6 +33,23 @@ METHODS = _words(
 """Methods of Python's own types: a call of one asks at run time what it is called on."""
 
 
+LIBRARY = {
+    "collections.abc": None,
+    "dataclasses": {"dataclass", "field", "fields", "replace"},
+    "difflib": {"get_close_matches"},
+    "fractions": {"Fraction"},
+    "functools": {"cache", "lru_cache"},
+    "importlib": {"import_module"},
+    "math": {"ceil", "gcd", "inf"},
+    "operator": {"add", "sub", "mul", "floordiv", "mod", "lt", "le", "gt", "ge"},
+    "os": {"PathLike"},
+    "re": {"fullmatch", "sub", "compile"},
+    "types": {"MappingProxyType"},
+    "typing": None,
+}
+"""What the runtime has of Python's library; None: names for annotations."""
+
+
 def mangle(name: str) -> str:
     """The name in JavaScript."""
     return f"{name}_" if name in RESERVED else name

@@ -8,7 +8,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from netledger.render.html.translate.expressions import Expressions, Untranslatable
-from netledger.render.html.translate.names import bound, mangle, parameters, targets, yields
+from netledger.render.html.translate.names import (
+    LIBRARY,
+    bound,
+    mangle,
+    parameters,
+    targets,
+    yields,
+)
 
 NOTHING_HERE = {"no_garbage()"}
 IGNORED_DECORATORS = {"dataclass_transform"}
@@ -121,6 +128,9 @@ class Statements(Expressions):
         return f'if (!{self.test(node.test)}) throw new Error("assertion");'
 
     def _import(self, node: Any) -> str:
+        for alias in node.names:
+            if alias.name not in LIBRARY:
+                raise Untranslatable(node, f"import {alias.name}")
         return "".join(
             f"{mangle(a.asname or a.name)} = $module({json.dumps(a.name)});" for a in node.names
         )
@@ -129,6 +139,11 @@ class Statements(Expressions):
         if node.module == "__future__":
             return ""
         names = [a for a in node.names if a.name != "TYPE_CHECKING"]
+        known = LIBRARY.get(node.module, set())
+        if not node.module.startswith("netledger") and known is not None:
+            for alias in names:
+                if alias.name not in known:
+                    raise Untranslatable(node, f"from {node.module} import {alias.name}")
         parts = ", ".join(f"{a.name}: {mangle(a.asname or a.name)}" for a in names)
         return f"({{{parts}}} = $module({json.dumps(node.module)}));" if names else ""
 

@@ -11,6 +11,7 @@ import pytest
 import netledger
 from netledger import Ledger, NetledgerError
 from netledger.readers import jax_function
+from netledger.readers.inputs import Whole
 
 jax = pytest.importorskip("jax")
 jnp = jax.numpy
@@ -221,7 +222,7 @@ def test_errors() -> None:
         netledger.ledger(mlp)
     assert str(caught.value) == (
         "UsageError: mlp does not say what it is called on\n"
-        "  hint    give shapes without the batch: netledger.ledger(model, (224, 224, 3))"
+        "  hint    give shapes without the batch: --input 224x224x3, ledger(model, (224, 224, 3))"
     )
     with pytest.raises(NetledgerError) as caught:
         netledger.ledger(mlp, (params(), (9,)))
@@ -234,6 +235,34 @@ def test_errors() -> None:
     with pytest.raises(NetledgerError) as caught:
         netledger.ledger(mlp, {"params": params(), "x": "N,8", "y": "3"})
     assert "mlp has no argument 'y'" in str(caught.value)
+
+
+def test_keys_of_random_numbers_are_no_inputs() -> None:
+    def net(params: Any, x: Any, key: Any) -> Any:
+        x = x @ params["w"]
+        return jnp.where(jax.random.bernoulli(key, 0.5, x.shape), x, 0)
+
+    ledger = netledger.ledger(net, ({"w": STRUCT((4, 6), jnp.float32)}, (4,)))
+    assert list(ledger.graph.inputs) == ["x"]
+    assert (ledger.totals.params, ledger.totals.macs) == (24, 24)
+    assert ledger.totals.complete
+
+
+def test_the_command_line(tmp_path: Any) -> None:
+    path = tmp_path / "jax_net_of_ours.py"
+    path.write_text(
+        "import flax.linen as nn\n"
+        "class Net(nn.Module):\n"
+        "    @nn.compact\n"
+        "    def __call__(self, x, train: bool = True):\n"
+        "        return nn.Dense(10)(x.mean((1, 2)))\n"
+        "def build():\n"
+        "    return Net()\n"
+    )
+    for inputs in ("8x8x3", Whole({"x": "2x8x8x3"})):
+        ledger = netledger.ledger(f"{path}:build", inputs)
+        assert (ledger.totals.params, ledger.totals.macs) == (40, 30)
+    assert [row.kind for row in ledger.ops] == ["Input", "GlobalAvgPool", "Linear"]
 
 
 def test_what_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,7 +114,7 @@ def _traced(found: Any) -> tuple[Any, dict[str, TensorType]]:
         return Pairing().read(trace(inputs, SIZES[0]), trace(inputs, SIZES[1]))
 
     try:
-        body = both(found.batched() or found.inputs)
+        body = both(found.batched())
     except Exception:  # it has no batch, or one that cannot be changed
         alone = trace(found.inputs, 1)
         body = Pairing().read(alone, alone)

@@ -15,7 +15,6 @@ from netledger.ops import (
     Embedding,
     Expand,
     Flatten,
-    Identity,
     MaxPool,
     Op,
     Pad,
@@ -197,20 +196,19 @@ def gather(build: Builder, equation: Equation) -> list[Value]:
     if leaf is None or not rows:
         return build.known(equation)
     shape = indices.shape[:-1]
-    if (
-        build.source.get(indices.name, ("", None))[0] and indices.shape != shape
-    ) or indices.shape != shape:
+    if indices.shape != shape:
         indices = build.moved(reshaping(indices.shape, shape), indices, equation, shape)
+    count, width = leaf.shape
     value = build.emit(
-        Embedding(*leaf.shape),
+        Embedding(count, width, equation.outputs[0].dtype),
         [indices],
         equation,
-        stated=(*shape, leaf.shape[1]),
+        stated=(*shape, width),
         weights=[(leaf, "weight", leaf.shape)],
     )
     if value.shape != equation.outputs[0].shape:
         raise ShapeError("its result is in another order")
-    return [value._replace(dtype=equation.outputs[0].dtype)]
+    return [value]
 
 
 def reduce(function: str) -> Any:
@@ -266,6 +264,3 @@ def pool(build: Builder, equation: Equation) -> list[Value]:
 
 def _same(values: Any) -> Any:
     return values[0] if len(set(values)) == 1 else tuple(values)
-
-
-IDENTITY = Identity()

@@ -20,6 +20,7 @@ from netledger.readers.jax_function.programs import (
     is_tensor,
     leaf_of,
     path_of,
+    required,
     tensors_of,
 )
 from netledger.readers.jax_function.tokens import Calls, called_in_scopes
@@ -133,6 +134,8 @@ def function(thing: Any, inputs: Any) -> Program:
     given = given_arguments(inputs, what)
     names = [n for n in argument_names(inner)][len(bound) :]
     args, kwargs = call_with(thing, given, what)
+    needed = required(thing)[len(args) :]
+    kwargs |= {n: jax.random.key(0) for n in needed if n in ("key", "rng") and n not in kwargs}
     stores: dict[int | str, Any] = {}
     every: list[tuple[int | str, Any]] = [*enumerate(args), *kwargs.items()]
     for key, value in every:

@@ -41,17 +41,15 @@ class Program(NamedTuple):
     captures: bool = False
     single: bool = False
 
-    def batched(self) -> list[tuple[str, Any]] | None:
-        """The inputs with the first axis of every array as the batch; None if that is no change."""
-        if self.single or all(isinstance(t, TensorType) for _, t in self.inputs):
-            return None
-        return [(name, _first_as_batch(t)) for name, t in self.inputs]
+    def batched(self) -> list[tuple[str, Any]]:
+        """The inputs, the first axis of each as the batch; unless it is called on one sample."""
+        return self.inputs if self.single else [(n, _first_as_batch(t)) for n, t in self.inputs]
 
 
 def _first_as_batch(given: Any) -> Any:
-    if isinstance(given, TensorType) or not given.shape:
-        return given
-    return TensorType((BATCH, *map(int, given.shape[1:])), str(given.dtype))
+    shape = tuple(d if isinstance(d, Formula) else int(d) for d in given.shape)
+    dtype = given.dtype if isinstance(given, TensorType) else str(given.dtype)
+    return TensorType((BATCH, *shape[1:]), dtype) if shape else given
 
 
 def path_of(keys: Sequence[Any]) -> str:
@@ -93,7 +91,7 @@ def call_with(call: Any, given: Arguments, what: str) -> tuple[tuple[Any, ...], 
     if missing:
         raise UsageError(
             f"{what} needs the argument {missing[0]!r}",
-            hint="give shapes: netledger.ledger(model, (224, 224, 3)), or name them in a mapping",
+            hint="give it by its name: --input NAME=SHAPE, or ledger(model, {NAME: shape})",
         )
     return given.args, kwargs
 
@@ -126,6 +124,15 @@ def argument_names(call: Any) -> list[str]:
         return []
 
 
+def required(call: Any) -> list[str]:
+    """The arguments of a function without a default."""
+    try:
+        parameters = inspect.signature(call).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    return [p.name for p in parameters if p.default is p.empty]
+
+
 def tensors_of(found: list[tuple[str, Any]]) -> tuple[list[tuple[str, Any]], Callable[..., Any]]:
     """The arguments that are tensors; and a function that puts the others back among them."""
     tensors = [(n, v) for n, v in found if is_tensor(v)]
@@ -138,8 +145,9 @@ def tensors_of(found: list[tuple[str, Any]]) -> tuple[list[tuple[str, Any]], Cal
 
 
 def is_tensor(found: Any) -> bool:
-    """True for an array, an abstract one, and the type of one."""
-    return isinstance(found, TensorType) or (hasattr(found, "shape") and hasattr(found, "dtype"))
+    """True for an array, an abstract one, and the type of one; a key of random numbers is none."""
+    array = hasattr(found, "shape") and hasattr(found, "dtype")
+    return isinstance(found, TensorType) or (array and not str(found.dtype).startswith("key<"))
 
 
 def abstract(given: Any, batch: int) -> Any:
@@ -167,9 +175,9 @@ def given_arguments(inputs: Any, what: str) -> Arguments:
     if inputs is None:
         raise UsageError(
             f"{what} does not say what it is called on",
-            hint="give shapes without the batch: netledger.ledger(model, (224, 224, 3))",
+            hint="give shapes without the batch: --input 224x224x3, ledger(model, (224, 224, 3))",
         )
-    nests = isinstance(inputs, tuple | list) and any(
+    nests = type(inputs) in (tuple, list) and any(
         not isinstance(i, str | int | Formula | TensorType | list) and not _shape(i) for i in inputs
     )
     if nests:  # arguments, some of which are arrays or nests of them

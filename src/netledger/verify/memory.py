@@ -57,7 +57,7 @@ def check(ledger: Ledger, target: str) -> None:
             f"a run in {target} takes about {gigabytes(wanted)}, and {gigabytes(there)} are "
             "available; nothing was built",
             where=ledger.graph.name,
-            hint="verify it with a smaller --input, or in a framework at a time",
+            hint="verify it with a smaller --input, or in one framework at a time",
         )
 
 

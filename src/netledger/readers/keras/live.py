@@ -7,6 +7,7 @@ and its variables their shapes.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -179,14 +180,16 @@ class Book:
 
     def complete(self, graph: Graph) -> Graph:
         """The graph with what layers share tied, and with what none of them showed."""
-        places: dict[str, list[tuple[str, int]]] = {}
+        places: dict[tuple[str, int], list[tuple[str, int]]] = {}
         for node in graph.nodes:
             own = node.recorded.parameters if node.recorded else None
+            parts: Counter[str] = Counter()  # a GRU's two biases are the parts of one variable
             for i, p in enumerate(own or ()):
-                if (node.name, i) not in places.setdefault(p.name, []):
-                    places[p.name].append((node.name, i))
+                places.setdefault((p.name, parts[p.name]), []).append((node.name, i))
+                parts[p.name] += 1
         graph = _tied(graph, [group for group in places.values() if len(group) > 1])
-        rest = [self._alone(name, graph) for name in self.variables if name not in places]
+        known = {name for name, _ in places}
+        rest = [self._alone(name, graph) for name in self.variables if name not in known]
         return replace(graph, nodes=(*graph.nodes, *rest), _by_name={}) if rest else graph
 
     def _alone(self, name: str, graph: Graph) -> Node:

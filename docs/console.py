@@ -2,7 +2,8 @@
 
 In a ``console`` block every line that begins with ``$ netledger`` is run, and what stands under it
 must be what it prints; a line ``…`` stands for lines left out. ``python docs/console.py --write``
-brings the blocks up to date (blocks with ``…`` are left to their author).
+brings the blocks up to date (blocks with ``…`` are left to their author), but never writes an error
+where there was none: an example fails on purpose only if its author has written the error down.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from netledger.cli import main
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"(?<=```console\n)(.*?)(?=```)", re.DOTALL)
 LEFT_OUT = "…\n"
+FAILED = re.compile(r"^(\w+Error|UnknownName|Usage|Error): ", re.MULTILINE)
+"""How the message of an error begins."""
 
 
 def pages() -> list[Path]:
@@ -36,6 +39,8 @@ def _refresh_block(block: str) -> str:
     result = [parts[0]]
     for command, old in zip(parts[1::2], parts[2::2], strict=True):
         new = run(command[2:].strip()) if command.startswith("$ netledger") else old
+        if not _fits(old, new) and FAILED.search(new) and not FAILED.search(old):
+            raise SystemExit(f"{command}{new}an example that is to fail shows its error")
         result += [command, old if _fits(old, new) else new]
     return "".join(result)
 

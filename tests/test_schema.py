@@ -15,7 +15,7 @@ from netledger.ops import OPERATIONS, by_key
 from netledger.ops.base import Op
 from netledger.readers.spec import parse
 from netledger.render.yaml import write
-from netledger.schema import LAYER_KEYS, json_schema, required_fields
+from netledger.schema import LAYER_KEYS, json_schema, needs_inputs, required_fields
 from netledger.strict_yaml import parse as parse_yaml
 from netledger.zoo import NETWORKS, load
 
@@ -66,10 +66,11 @@ def simplest(op_class: type[Op]) -> dict[str, Any]:
     """The least that may stand under an operation's word."""
     least = {"integer": 3, "integers": 1, "per_axis": 3, "padding": 1, "text": "x"}
     least |= {"dims": [3], "shapes": [[3]], "tensors": [], "flag": True, "number": 1}
-    return {
+    fields = {
         name: least.get(op_class.rules[name].kind, (op_class.rules[name].choices or ("",))[0])
         for name in required_fields(op_class)
     }
+    return {**fields, "inputs": "input"} if needs_inputs(op_class) else fields
 
 
 def both(word: str, keys: dict[str, Any]) -> tuple[bool, bool]:

@@ -194,6 +194,12 @@ def required_fields(op_class: type[Op]) -> tuple[str, ...]:
     return tuple(name for name, rule in op_class.rules.items() if rule.default is REQUIRED)
 
 
+def needs_inputs(op_class: type[Op]) -> bool:
+    """Whether a layer must name its inputs, for it joins several: ``add``, ``concat``."""
+    least, most = op_class.arity
+    return least > 0 and most is None and op_class.key != "einsum"
+
+
 def summary(op_class: type[Op]) -> str:
     """The first line of an operation's description."""
     return (op_class.__doc__ or "").strip().partition("\n")[0]
@@ -201,7 +207,7 @@ def summary(op_class: type[Op]) -> str:
 
 def _operation(op_class: type[Op], implied: Mapping[str, Any]) -> Schema:
     own = {k: field_schema(rule) for k, rule in op_class.rules.items() if k not in implied}
-    required = required_fields(op_class)
+    required = required_fields(op_class) + ("inputs",) * needs_inputs(op_class)
     common = {key: {"$ref": f"#/$defs/every_{key}"} for key in LAYER_KEYS}
     schema = _closed({**common, **own}, required)
     if not required:
@@ -213,7 +219,11 @@ def _operation(op_class: type[Op], implied: Mapping[str, Any]) -> Schema:
 def json_schema() -> Schema:
     """The JSON Schema (2020-12) of a spec, made from the rules of all operations' fields."""
     words = by_key()
-    bare = [key for key, (op_class, _) in words.items() if not required_fields(op_class)]
+    bare = [
+        key
+        for key, (op_class, _) in words.items()
+        if not required_fields(op_class) and not needs_inputs(op_class)
+    ]
     formula = {
         "description": "a size in symbols: H, 64*N, (H - 11)//4 + 1",
         "type": "string",

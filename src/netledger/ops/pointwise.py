@@ -76,6 +76,10 @@ class Dropout(Op):
     folds = True
     rate: float = number("share of the numbers that are set to 0", default=0.5)
 
+    def check(self, *inputs: Shape) -> None:
+        if not 0 <= self.rate <= 1:
+            raise ShapeError(f"rate is a share, from 0 to 1; got {self.rate}")
+
 
 @operation
 class Cast(Op):

@@ -125,7 +125,7 @@ def check_window(
         reach = span(k, d)
         if positions(i, reach, s, p, rounding) < 1:
             padded = f" padded to {i + p[1]}" if p[1] else ""
-            raise ShapeError(
-                f"a window of {reach} does not fit a map of {i}{padded}",
-                hint="use a smaller kernel_size, more padding, or a larger input",
-            )
+            hint = "use a smaller kernel_size, more padding, or a larger input"
+            if rank == 3 and type(spatial[0]) is int and spatial[0] == 1:
+                hint += "; if the 1 is the batch, leave it out"
+            raise ShapeError(f"a window of {reach} does not fit a map of {i}{padded}", hint=hint)

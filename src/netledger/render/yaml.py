@@ -164,7 +164,7 @@ class _Writer:
         self.names.take(node.name)
         keys.update(fields)
         fed = () if self.last is None or not node.op.arity[0] else (self.last,)
-        if node.inputs != fed:
+        if node.inputs != fed or (fed and node.op.arity[1] is None):
             keys["inputs"] = node.inputs[0] if len(node.inputs) == 1 else list(node.inputs)
         keys.update(self.outputs(node))
         if not node.trainable:

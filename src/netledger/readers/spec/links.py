@@ -12,6 +12,7 @@ from netledger.infer import infer
 from netledger.ledger import Ledger
 from netledger.readers.spec.layer import Layer
 from netledger.readers.spec.values import Reference, Values, show
+from netledger.schema import needs_inputs
 from netledger.strict_yaml import Value
 
 Layers = Mapping[str, Layer]
@@ -40,6 +41,9 @@ def link(
             feeds = ()
         elif last is None:
             raise values.fault("nothing feeds it", here, "the network has no inputs")
+        elif needs_inputs(type(layer.op)):
+            fact = f"{layer.op.key} takes several values, and none is named"
+            raise values.fault(fact, here, f"for instance {layer.op.key}: {{inputs: [{last}, …]}}")
         else:
             feeds = (last,)
         own = named[layer.name]

@@ -167,7 +167,8 @@ def batch_norm(place: Place) -> None:
         )
     inputs = [place.value(), *affine(place)]
     inputs += [place.weight("running_mean"), place.weight("running_var")]
-    place.make("BatchNormalization", inputs, epsilon=_epsilon(place))
+    momentum = float(op.momentum)
+    place.make("BatchNormalization", inputs, epsilon=_epsilon(place), momentum=momentum)
 
 
 def affine(place: Place, center: bool = True) -> list[str]:
@@ -185,7 +186,7 @@ def affine(place: Place, center: bool = True) -> list[str]:
 
 
 def _epsilon(place: Place) -> float:
-    return float(getattr(place.op, "epsilon", 1e-5))
+    return float(place.op.epsilon)
 
 
 def _numpy(dtype: str) -> Any:

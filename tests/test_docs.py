@@ -32,7 +32,15 @@ def test_examples_print_what_the_page_says(page: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize(
     "page",
-    ["README.md", "docs/tour.md", "docs/api.md", "docs/check.md", "docs/diff.md", "docs/design.md"],
+    [
+        "README.md",
+        "docs/tour.md",
+        "docs/api.md",
+        "docs/check.md",
+        "docs/diff.md",
+        "docs/design.md",
+        "docs/reconcile.md",
+    ],
 )
 def test_python_examples_run(page: str) -> None:
     blocks = re.findall(

@@ -53,12 +53,17 @@ def claims() -> list[Published]:
 
 
 @pytest.fixture(scope="session")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Ledger]:
-    """``network(model)``: the ledger of what a claim is about; the last one is kept."""
+def network(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Ledger]:
+    """``network(model)``: the ledger of what a claim is about; the last one is kept.
+
+    ``network(model, shape)`` is that of the same on another input.
+    """
     folder = tmp_path_factory.mktemp("configs")
     kept: dict[str, Ledger] = {}
 
-    def get(model: str) -> Ledger:
+    def get(model: str, shape: Any = None) -> Ledger:
+        if shape is not None:
+            return netledger.ledger(thing(model, folder), shape)
         if model not in kept:
             kept.clear()
             kept[model] = netledger.ledger(thing(model, folder))

@@ -8,18 +8,26 @@ from collections.abc import Iterator
 from netledger.errors import UsageError
 from netledger.ledger import Ledger
 from netledger.reconcile.claim import BYTES, FLOPS, MACS, NOUNS, Claim
+from netledger.reconcile.hypotheses.maps import COMPUTED
 from netledger.reconcile.proposal import Explanation, Proposal, Reconciliation
+from netledger.reconcile.resize import Reread, as_macs, resized
 from netledger.reconcile.search import Search, best
 from netledger.reconcile.subject import Subject
 from netledger.reconcile.words import signed
 
 
-def answer(ledger: Ledger, claim: Claim, seconds: float) -> Reconciliation:
-    """The explanations of a claim about a network."""
+def answer(
+    ledger: Ledger, claim: Claim, seconds: float, reread: Reread | None = None
+) -> Reconciliation:
+    """The explanations of a claim about a network.
+
+    `reread` serves networks whose source has to be asked what becomes of another input.
+    """
     subject = Subject(ledger, claim.quantity)
     if not subject.rows and claim.quantity not in ("activations",):
         raise UsageError("the network stores nothing that could be counted otherwise")
-    deadline = time.monotonic() + seconds
+    patient = reread is None or claim.quantity not in COMPUTED
+    deadline = time.process_time() + (seconds if patient else seconds / 2)
     unknown = {BYTES: "params", FLOPS: MACS}.get(claim.quantity, claim.quantity)
     complete = unknown not in ledger.totals.unknown
     if claim.holds(subject.count):
@@ -28,6 +36,8 @@ def answer(ledger: Ledger, claim: Claim, seconds: float) -> Reconciliation:
             found += _besides(subject, claim)
     else:
         found, tried, cut = _searched(subject, claim, deadline)
+        if reread is not None and min((e.cost for e in found), default=100.0) > UNSURE:
+            found += resized(subject, claim, reread)
     told = best(found)
     return Reconciliation(
         model=ledger.graph.name,
@@ -66,7 +76,7 @@ def _searched(
         known = min((e.cost for e in found), default=100.0)
         if lead is not None and lead.cost > known + 3.0:
             continue
-        now = time.monotonic()
+        now = time.process_time()
         search = Search(s, read, now + (deadline - now) / left, lead, known)
         found += search.run()
         tried, cut = tried + search.tried, cut or search.cut
@@ -82,7 +92,7 @@ def _held(s: Subject, claim: Claim) -> Explanation:
 
 def _besides(s: Subject, claim: Claim) -> list[Explanation]:
     """What else rounds to the claim, if it is very plausible: without the head, say."""
-    search = Search(s, claim, time.monotonic())
+    search = Search(s, claim, time.process_time())
     return [
         Explanation((p,), s.count + p.delta, False)
         for p in search._cheapest(s)
@@ -98,7 +108,8 @@ def _rounding(count: int, claim: Claim, cost: float) -> Proposal:
     else:
         how = "cut off, not rounded" if below > 0 else "rounded up"
     text = f"{count:,} {NOUNS[claim.quantity]} {how} to {_digits(claim)}"
-    arithmetic = f"{count:,} is {signed(int(below if below > 0 else -above))} from {claim.text.partition(':')[0]}"
+    number = claim.text.partition(":")[0]
+    arithmetic = f"{count:,} is {signed(int(below if below > 0 else -above))} from {number}"
     return Proposal("rounding", (), 0, text, arithmetic, cost, frozenset())
 
 
@@ -112,10 +123,7 @@ def _readings(s: Subject, claim: Claim) -> Iterator[tuple[Subject, Claim, Propos
     yield from _rounder(s, claim)
     yield s, claim, None
     if claim.quantity == FLOPS:
-        halved = Subject(s.ledger, MACS, s.spent)
-        text = "one FLOP for each multiply-accumulate, not two"
-        how = f"{s.count:,}/2 = {halved.count:,}"
-        lead = Proposal("convention", (), halved.count - s.count, text, how, 0.5)
+        halved, lead = as_macs(s)
         yield halved, claim, lead
     binary = claim.binary()
     if binary is not None:
@@ -143,7 +151,7 @@ def _rounder(s: Subject, claim: Claim) -> Iterator[tuple[Subject, Claim, Proposa
 
 def _distance(s: Subject, claim: Claim) -> float:
     """How surprising it is that a number was rounded so far: 70 billion for 69, less than 33."""
-    return 1.5 + 30 * float(abs(s.count - claim.value) / claim.value)
+    return 1.2 + 30 * float(abs(s.count - claim.value) / claim.value)
 
 
 def _rounded(s: Subject, claim: Claim) -> Iterator[tuple[Subject, Claim, Proposal | None]]:

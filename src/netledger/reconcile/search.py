@@ -46,7 +46,7 @@ class Search:
     Args:
         subject: The network.
         claim: What is claimed.
-        deadline: When to stop, as `time.monotonic` tells it.
+        deadline: When to stop, as `time.process_time` tells it.
         lead: A cause that comes before all others: how the number itself is to be read.
         known: How surprising the best explanation is that is known already.
     """
@@ -87,7 +87,7 @@ class Search:
     @property
     def late(self) -> bool:
         """Whether the time is up."""
-        if time.monotonic() > self.deadline:
+        if time.process_time() > self.deadline:
             self.cut = True
         return self.cut
 
@@ -103,10 +103,10 @@ class Search:
     @staticmethod
     def _cheapest(s: Subject) -> list[Proposal]:
         """What the network offers, the most plausible first; of equal ones only the first."""
-        found: dict[tuple[int, frozenset[str]], Proposal] = {}
+        found: dict[tuple[int, frozenset[str] | str], Proposal] = {}
         for hypothesis in HYPOTHESES:
             for p in hypothesis.fixed(s):
-                key = p.delta, p.touches
+                key = p.delta, frozenset(p.rows) or p.text
                 if key not in found or found[key].cost > p.cost:
                     found[key] = p
         return sorted(found.values(), key=lambda p: p.cost)

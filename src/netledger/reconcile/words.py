@@ -64,7 +64,10 @@ def changed(before: Row | None, after: Row | None, delta: int) -> str:
 
 def several(number: int, noun: str) -> str:
     """``1 convolution``, ``53 convolutions``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    if number == 1:
+        return f"{number:,} {noun}"
+    head, _, rest = noun.partition(" that ")
+    return f"{number:,} {head}s{f' that {rest}' if rest else ''}"
 
 
 def named(rows: Sequence[Row], noun: str) -> str:

@@ -14,6 +14,7 @@ from netledger.reconcile.hypotheses.counting import (
 )
 from netledger.reconcile.hypotheses.ends import (
     AuxHead,
+    Channels,
     Classes,
     Head,
     Positions,
@@ -42,6 +43,7 @@ HYPOTHESES: tuple[Hypothesis, ...] = (
     Ties(),
     Vocabulary(),
     Positions(),
+    Channels(),
     Groups(),
     Kernels(),
     Depth(),

@@ -23,8 +23,8 @@ KNOWN = {
     "no-aux-heads": ("aux-head", 2.0),
     "macs-with-biases": ("convention", 5.0),
     "flops-with-biases": ("convention", 5.0),
-    "macs-with-elementwise": ("convention", 6.0),
-    "flops-with-elementwise": ("convention", 6.0),
+    "macs-with-elementwise": ("convention", 6.5),
+    "flops-with-elementwise": ("convention", 6.5),
     "macs-without-padding": ("convention", 7.0),
     "flops-without-padding": ("convention", 7.0),
     "macs-of-convolutions": ("convention", 5.0),
@@ -37,7 +37,7 @@ KNOWN = {
     "int4": ("quantized-storage", 3.5),
 }
 """The kind of cause that a convention is, and how surprising, in bits."""
-TOOL_COST = 6.0
+TOOL_COST = 4.5
 """For the count of a tool: there are many."""
 
 
@@ -89,9 +89,17 @@ class Buffers(Hypothesis):
         yield from _buffers(s, running, "running statistics of normalisations", 2.0)
         if len(running) < len(found):
             yield from _buffers(s, found, "all buffers", 2.5)
+        if _images(s) and s.quantity == PARAMS:
+            text = "Keras' normalisation of the input: means, variances of 3 channels, a count"
+            yield Proposal("buffers", (), 7, text, "3 + 3 + 1 = 7", 5.0, frozenset({"input"}))
         for name, some in others.items():
             if len(some) < len(found):
                 yield from _buffers(s, some, f"the buffers {name.rpartition('.')[2]}", 5.0)
+
+
+def _images(s: Subject) -> bool:
+    shapes = [t.shape for t in s.graph.inputs.values()]
+    return len(shapes) == 1 and len(shapes[0]) == 4 and 3 in (shapes[0][1], shapes[0][3])
 
 
 def _is_buffer(p: Stored) -> bool:

@@ -50,7 +50,7 @@ def _last_layers(s: Subject) -> tuple[Row, ...]:
     found = heads(s.ledger)
     rows = [row for row in s.rows if row.name in found and weight_of(row) is not None]
     if not rows:
-        rows = [r for r in s.sort(LINEAR) if weight_of(r) is not None][-1:]
+        rows = [r for r in s.rows[-1:] if s.is_a(r, LINEAR) and weight_of(r) is not None]
     return tuple(rows)
 
 
@@ -114,7 +114,7 @@ class Classes(Hypothesis):
 def _classes_cost(number: int) -> float:
     if number in CLASSES[:7]:
         return 0.0
-    return 2.0 if number in CLASSES else 1.5 + number_cost(number) / 2
+    return 3.0 if number in CLASSES else 2.5 + number_cost(number) / 2
 
 
 class Head(Hypothesis):
@@ -275,6 +275,29 @@ class Ties(Hypothesis):
             yield from s.offer("tied-embedding", 4.5, text, cells)
 
 
+class Channels(Hypothesis):
+    """Images with other channels: grey, with depth or infrared, several stacked."""
+
+    def fixed(self, s: Subject) -> Iterable[Proposal]:
+        """Other numbers of channels in the layers that see the input."""
+        fed = [row for name in s.graph.inputs for row in s.takers.get(name, ())]
+        rows = [r for r in fed if s.is_a(r, CONV) and weight_of(r) is not None]
+        if not rows or len(rows) < len(fed) or getattr(rows[0].op, "groups", 1) != 1:
+            return
+        weight = weight_of(rows[0])
+        assert weight is not None
+        own = sizes(weight)[1]
+        for number in (1, 2, 3, 4, 5, 6, 9, 10, 12, 13):
+            cells = [
+                Cell(r.name, w.name, WEIGHT, w.count // own * (number - own))
+                for r in rows
+                if (w := weight_of(r)) is not None
+            ]
+            text = f"images of {number} channel{'s' * (number > 1)} instead of {own}"
+            text = f"{text} in {listed(r.name for r in rows)}"
+            yield from s.offer("input-size", 3.0 if number in (1, 3) else 4.5, text, cells)
+
+
 class Vocabulary(Hypothesis):
     """Another number of tokens."""
 
@@ -289,7 +312,7 @@ class Vocabulary(Hypothesis):
         for rows, own in self._tables(s):
             unit = s.weigh(self._cells(rows, own, 1))
             for more in multiples(unit or 0, low, high):
-                if own + more > 0 and own + more not in VOCABULARIES:
+                if own < 4 * (own + more) < 40 * own and own + more not in VOCABULARIES:
                     yield from self._other(s, rows, own, more)
 
     @staticmethod

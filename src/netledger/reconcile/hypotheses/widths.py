@@ -24,7 +24,7 @@ from netledger.reconcile.subject import (
     tensor,
     weight_of,
 )
-from netledger.reconcile.words import listed, named, signed
+from netledger.reconcile.words import listed, named, several, signed
 
 PASSING = (
     *(Activation, Dropout, Identity, PReLU, LocalResponseNorm, Pool, AdaptivePool, GlobalPool),
@@ -37,6 +37,7 @@ FACTORS = (
     Fraction(7, 5),
 )
 MOST_ROWS = 400
+Unit = tuple[list[Row], list[Cell], float]
 
 
 class Widths(Hypothesis):
@@ -57,28 +58,8 @@ class Widths(Hypothesis):
                 if number > 0 and more and (number % 4 == 0 or abs(more) < 3):
                     yield from self._other(s, rows, cells, more, cost)
 
-    def _units(self, s: Subject) -> list[tuple[list[Row], list[Cell], float]]:
-        return s.once("width units", lambda s: list(self._find_units(s)))
-
-    @staticmethod
-    def _find_units(s: Subject) -> Iterator[tuple[list[Row], list[Cell], float]]:
-        last = {row.name for row in last_layers(s)}
-        rows = [r for r in (*s.sort(CONV), *s.sort(LINEAR)) if r.name not in last]
-        if len(rows) > MOST_ROWS:
-            return
-        single = {}
-        for row in rows:
-            cells = _unit(s, row)
-            if cells:
-                single[row.name] = cells
-                yield [row], cells, 5.5 + one_of(len(rows))
-        alike: dict[tuple[str, int], list[Row]] = {}
-        for row in rows:
-            if row.name in single:
-                alike.setdefault((last_word(row.name), outputs_of(row)), []).append(row)
-        for some in alike.values():
-            if len(some) > 1:
-                yield some, _merged([c for row in some for c in single[row.name]]), 6.0
+    def _units(self, s: Subject) -> list[Unit]:
+        return s.once("width units", find_units)
 
     @staticmethod
     def _other(
@@ -98,6 +79,31 @@ class Widths(Hypothesis):
         grown = [c._replace(delta=c.delta * more) for c in cells]
         found = s.offer("width", price, text, grown, edits=edits)
         yield from (_explained(p, rows, how) for p in found)
+
+
+def find_units(s: Subject) -> list[Unit]:
+    """Layers whose width can change alone, with what one output more adds."""
+    return list(_find_units(s))
+
+
+def _find_units(s: Subject) -> Iterator[Unit]:
+    last = {row.name for row in last_layers(s)}
+    rows = [r for r in (*s.sort(CONV), *s.sort(LINEAR)) if r.name not in last]
+    if len(rows) > MOST_ROWS:
+        return
+    single = {}
+    for row in rows:
+        cells = _unit(s, row)
+        if cells:
+            single[row.name] = cells
+            yield [row], cells, 5.5 + one_of(len(rows))
+    alike: dict[tuple[str, int], list[Row]] = {}
+    for row in rows:
+        if row.name in single:
+            alike.setdefault((last_word(row.name), outputs_of(row)), []).append(row)
+    for some in alike.values():
+        if len(some) > 1:
+            yield some, _merged([c for row in some for c in single[row.name]]), 6.0
 
 
 def _explained(p: Proposal, rows: list[Row], how: str) -> Proposal:
@@ -180,15 +186,24 @@ class Factor(Hypothesis):
             if r.name not in last and isinstance(r.op, Conv | Linear)
         ]
         convs = [r for r in rows if isinstance(r.op, Conv)]
-        for chosen, what in ((rows, "layer"), (convs, "convolution")):
-            if len(chosen) < 2 or (chosen is convs and len(convs) == len(rows)):
+        alone = {r.name for some, _, _ in s.once("width units", find_units) for r in some}
+        inner = [r for r in convs if r.name in alone]
+        told: list[list[Row]] = []
+        for chosen, what in (
+            (rows, "layer"),
+            (convs, "convolution"),
+            (inner, "convolution that no sum needs"),
+            ([r for r in inner if r is not convs[0]], "convolution within its block"),
+        ):
+            if len(chosen) < 2 or chosen in told:
                 continue
+            told.append(chosen)
             for factor in FACTORS:
                 widths = [outputs_of(r) * factor for r in chosen]
                 if all(w.denominator == 1 for w in widths):
                     edits = tuple(map(_widen, chosen, widths))
                     cost = 4.0 if factor in (2, Fraction(1, 2)) else 5.0
-                    text = f"{factor} times as many kernels in {len(chosen):,} {what}s"
+                    text = f"{factor} times as many kernels in {several(len(chosen), what)}"
                     yield Change("width", cost, text, edits)
 
 

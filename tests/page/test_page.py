@@ -134,6 +134,7 @@ def test_the_address_keeps_the_state(open_page: OpenPage) -> None:
     shown = opened.run("netledger.snapshot()")
     expected = infer(apply(zoo.load("alexnet"), SetField("Conv-2", "groups", 2))).totals
     assert shown["totals"]["params"] == f"{expected.params:,}"
+    opened.page.wait_for_timeout(100)
     fragment = opened.run("location.hash")
     opened.page.goto("about:blank")
     opened.go(fragment)

@@ -23,7 +23,7 @@ from netledger.render.common import (
     total,
 )
 
-MOST = 200
+MOST = 100
 """A longer ledger is cut in the middle; ``netledger report`` makes a page of all of it."""
 
 _RULE = "border-top:1px solid rgba(128,128,128,.3)"

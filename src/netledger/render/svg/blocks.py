@@ -124,7 +124,16 @@ def _draw(block: _Block, sizes: Sizes) -> list[str]:
     parts.append(text(x + 13, y + 16, _clip(row.name, 26), anchor="start", weight=600, fill=INK))
     parts.append(text(x + 13, y + 30, f"{kind}{params}", size=9.5, anchor="start", fill=SOFT))
     size = sizes.text(row).replace("x", "×")
-    parts.append(text(x + WIDE - 8, y + 16, _clip(size, 16), size=9.5, anchor="end", fill=SOFT))
+    parts.append(
+        text(
+            x + WIDE - 8,
+            y + 16,
+            _clip(size, max(12, 34 - len(row.name))),
+            size=9.5,
+            anchor="end",
+            fill=SOFT,
+        )
+    )
     return parts
 
 

@@ -14,8 +14,8 @@ const TOLD = [
   ["activations", "activations"], ["bytes", "bytes stored"],
 ];
 function drawTotals() {
-  const totals = now.ledger?.totals;
-  const before = base.ledger.totals;
+  const { totals } = now;
+  const before = base.totals;
   $id("totals").replaceChildren(...TOLD.map(([what, word]) => {
     const value = totals?.[what];
     const text = totals ? tellTotal(totals, what) : "?";
@@ -65,8 +65,7 @@ function drawBar(what, parts) {
       const label = item ? tag(item) : `${count} rows`;
       const piece = h(item ? "button" : "span", {
         type: item ? "button" : null, class: `piece ${item ? familyOf(item.kind)[0] : "rest"}`, tabindex: item ? "-1" : null,
-        title: `${item?.name ?? label}: ${tell(share)} %`, "aria-label": item ? `${item.name}, ${tell(share)} % of the ${WORDS[what]}` : null,
-        onclick: item && (() => select(item.id, { scroll: true })),
+        title: `${item?.name ?? label}: ${tell(share)} % of the ${WORDS[what]}`, "data-row": item?.id,
       }, share > 5 ? h("span", {}, label) : null);
       piece.style.flexGrow = String(Math.max(share, 0.05));
       return piece;
@@ -79,7 +78,7 @@ function merge(sized, total) {
   const found = [];
   for (const { item, size } of sized) {
     const last = found.at(-1);
-    if (size / total < 0.002 && sized.length > 40) {
+    if (size / total < 0.004 && sized.length > 40) {
       if (last && !last.item) [last.size, last.count] = [last.size + size, last.count + 1];
       else found.push({ item: null, size, count: 1 });
     } else found.push({ item, size });

@@ -267,6 +267,7 @@ function $dataclass(made, options = {}) {
   made.prototype.__slots__ = all.map((f) => f.name);
   const define = (name, value) => Object.defineProperty(made.prototype, name, { value, configurable: true, writable: true });
   if (options.init !== false) {
+    define("$plain", !made.prototype.__post_init__); // then a copy needs no construction
     define("__init__", function (...given) {
       const named = given[given.length - 1] instanceof $KW ? given.pop().values : null;
       for (let i = 0; i < all.length; i++) {
@@ -290,6 +291,7 @@ function $dataclass(made, options = {}) {
 }
 const $replace = (thing, named) => {
   if (thing instanceof $NamedTuple) return thing._replace(named);
+  if (thing.$plain) return Object.assign(Object.create(Object.getPrototypeOf(thing)), thing, named.values);
   const values = {};
   for (const f of $fields(thing)) values[f.name] = thing[f.name];
   return new thing.constructor(new $KW({ ...values, ...named.values }));

@@ -44,9 +44,9 @@ function rowDetail(item) {
     unknown.length ? h("div", {}, ...unknown) : null,
     item.status === "gone" ? h("p", { class: "quiet" }, "Only the first network has this layer.") : null,
     row && section("Derivation", derivations(item)),
+    item.status !== "gone" && section("What if", fields(item)),
     row && section("Parameters", parameterTable(row)),
     row && section("Receptive field", seen(row)),
-    item.status !== "gone" && section("What if", fields(item)),
     item.folded.length && item.status !== "gone" ? section("Then", item.folded.map((r) =>
       h("p", { class: "then" }, h("span", {}, `${r.name} (${r.kind})`), dropButton(r.name)))) : null,
     source ? h("p", { class: "quiet source" }, `from ${source}`) : null,

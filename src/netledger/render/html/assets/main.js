@@ -107,6 +107,10 @@ function listen() {
     setTheme(THEMES[(THEMES.indexOf(known) + 1) % THEMES.length]);
   });
   on("grid", "keydown", onKey);
+  on("bars", "click", (e) => {
+    const piece = e.target.closest("[data-row]");
+    if (piece) select(piece.dataset.row, { scroll: true });
+  });
   on("graph", "scroll", () => requestAnimationFrame(drawPart));
   for (const tab of ["layer", "graph"]) on(`tab-${tab}`, "click", () => chooseTab(tab));
   on("tabs", "keydown", (e) => {
@@ -121,6 +125,7 @@ function listen() {
     waiting = true;
     requestAnimationFrame(() => { waiting = false; drawRows(); });
   }, { passive: true });
+  addEventListener("pagehide", remember);
   addEventListener("resize", () => { drawTable(); drawPart(); });
   narrow.addEventListener("change", drawTable);
   addEventListener("hashchange", () => { Object.assign(state, EMPTY, { batch: data.batch, selected: null }); recall(); refresh(); });

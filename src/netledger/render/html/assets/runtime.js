@@ -287,7 +287,7 @@ const $key = (x) => {
     return `${text})`;
   }
   if (x.__hash__) {
-    if (x.$key === undefined) Object.defineProperty(x, "$key", { value: x.__hash__() });
+    if (x.$key === undefined) Object.defineProperty(x, "$key", { value: $brief(x.__hash__()) });
     return x.$key;
   }
   return x instanceof $set ? `{${[...x.data.keys()].sort().join(",")}}` : $known(x);
@@ -297,13 +297,22 @@ const $known = (x) => {
   return $identity.get(x);
 };
 const $hash = $key;
+/** A short text for each long one, so that keys of many parts stay small. */
+const $briefs = new Map();
+const $brief = (text) => {
+  if (text.length < 12) return text;
+  if (!$briefs.has(text)) $briefs.set(text, `#${$briefs.size}`);
+  return $briefs.get(text);
+};
+/** The key in a dict or set: texts, which are most, as they are. */
+const $slot = (x) => (typeof x === "string" && x[0] !== "\0" ? x : `\0${$key(x)}`);
 
 class $dict {
   constructor(pairs = [], named = null) {
     this.data = new Map();
     if (pairs instanceof $KW) [pairs, named] = [[], pairs];
     if (pairs instanceof $dict) pairs = $pairs(pairs);
-    for (const [key, value] of pairs) this.data.set($key(key), [key, value]);
+    for (const [key, value] of pairs) this.data.set($slot(key), [key, value]);
     if (named) for (const [key, value] of Object.entries(named.values)) this.set(key, value);
   }
   static fromkeys(keys, value = null) {
@@ -311,14 +320,14 @@ class $dict {
   }
   __init__() {}
   get size() { return this.data.size; }
-  has(key) { return this.data.has($key(key)); }
+  has(key) { return this.data.has($slot(key)); }
   set(key, value) {
-    this.data.set($key(key), [key, value]);
+    this.data.set($slot(key), [key, value]);
     return this;
   }
-  get(key, otherwise = null) { return this.data.get($key(key))?.[1] ?? otherwise; }
+  get(key, otherwise = null) { return this.data.get($slot(key))?.[1] ?? otherwise; }
   at(key) {
-    const found = this.data.get($key(key));
+    const found = this.data.get($slot(key));
     if (found === undefined) throw new $KeyError(key);
     return found[1];
   }
@@ -326,7 +335,7 @@ class $dict {
   values() { return [...this.data.values()].map(([, value]) => value); }
   items() { return [...this.data.values()].map(([key, value]) => [key, value]); }
   pop(key, otherwise) {
-    const own = $key(key);
+    const own = $slot(key);
     const found = this.data.get(own);
     this.data.delete(own);
     if (found === undefined && otherwise === undefined) throw new $KeyError(key);
@@ -362,9 +371,9 @@ class $set {
   }
   __init__() {}
   get size() { return this.data.size; }
-  has(x) { return this.data.has($key(x)); }
+  has(x) { return this.data.has($slot(x)); }
   add(x) {
-    this.data.set($key(x), x);
+    this.data.set($slot(x), x);
     return null;
   }
   union(...others) { return new $set([...this, ...others.flatMap((o) => [...o])]); }

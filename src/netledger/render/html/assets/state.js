@@ -29,7 +29,7 @@ const listeners = [];
 /** Everything that is shown of a network, for the batch and after the edits. */
 function examine(graph, batch) {
   const { ledger, error } = compute(graph, [], batch);
-  return { ledger, error, graph, sizes: new Sizes(ledger, null) };
+  return { ledger, error, graph, totals: ledger.totals, sizes: new Sizes(ledger, null) };
 }
 
 function refresh() {
@@ -50,7 +50,7 @@ function change(next) {
   state.past.push({ batch: state.batch, edits: state.edits });
   state.future = [];
   Object.assign(state, next);
-  remember();
+  rememberSoon();
   refresh();
   return null;
 }
@@ -68,7 +68,7 @@ function step(from, to) {
   if (!from.length) return;
   to.push({ batch: state.batch, edits: state.edits });
   Object.assign(state, from.pop());
-  remember();
+  rememberSoon();
   refresh();
 }
 const undo = () => step(state.past, state.future);
@@ -88,7 +88,14 @@ function edit(...added) {
 
 // --- the address: what is after # says the whole state, and goes nowhere ---
 
+let later = 0;
+/** Not before the numbers are there: to change the address takes a browser some milliseconds. */
+function rememberSoon() {
+  clearTimeout(later);
+  later = setTimeout(remember, 60);
+}
 function remember() {
+  clearTimeout(later);
   const kept = edited() || state.selected ? JSON.stringify([state.batch, state.edits, state.selected]) : "";
   const bytes = new TextEncoder().encode(kept);
   const code = btoa(Array.from(bytes, (b) => String.fromCharCode(b)).join(""));

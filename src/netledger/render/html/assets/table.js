@@ -32,8 +32,13 @@ function setWidths(grid) {
   };
   fit("size", parts.map((i) => i.size), 84, 170);
   for (const q of QUANTITIES) {
-    const texts = parts.flatMap((i) => (i.old ? [told(i, q), show(i.old.counts[q])] : [told(i, q)]));
-    fit(q, texts, q === "macs" ? 64 : 92, 210);
+    const long = (value) => typeof value !== "bigint" || value >= most;
+    let most = 0n;
+    for (const i of parts) for (const c of [i.counts, i.old?.counts]) if (typeof c?.[q] === "bigint" && c[q] > most) most = c[q];
+    // Only the largest numbers, formulas and what is marked can be the longest.
+    const own = parts.filter((i) => i.counts && (long(i.counts[q]) || i.row?.unknown.size || i.row?.parameters.some((p) => p.tied_to !== null)));
+    const old = parts.filter((i) => i.old && long(i.old.counts[q]));
+    fit(q, [...own.map((i) => told(i, q)), ...old.map((i) => show(i.old.counts[q]))], q === "macs" ? 64 : 92, 210);
   }
 }
 
@@ -60,8 +65,8 @@ function drawRows() {
   const canvas = $id("canvas");
   const size = rowHeight();
   const top = canvas.getBoundingClientRect().top;
-  const first = whole ? 0 : Math.max(0, Math.floor(-top / size) - 8);
-  const last = whole ? rowsSeen.length : Math.min(rowsSeen.length, Math.ceil((innerHeight - top) / size) + 8);
+  const first = whole ? 0 : Math.max(0, Math.floor(-top / size) - 4);
+  const last = whole ? rowsSeen.length : Math.min(rowsSeen.length, Math.ceil((innerHeight - top) / size) + 4);
   const drawn = [];
   for (let i = first; i < last; i++) drawn.push(drawRow(rowsSeen[i], i, size));
   canvas.replaceChildren(...drawn);
@@ -127,7 +132,7 @@ function countCell(item, what, index) {
 
 function select(id, { scroll = false } = {}) {
   state.selected = id;
-  remember();
+  rememberSoon();
   if (scroll) {
     reveal(id);
     rowsSeen = visible(tree);

@@ -75,6 +75,29 @@ def test_bound_and_captured_arrays_are_parameters() -> None:
     assert captured.totals.macs == 24
 
 
+def test_captured_inside_of_jit() -> None:
+    weight = jnp.ones((8, 3))
+    ledger = netledger.ledger(jax.jit(lambda x: x @ weight + x @ weight), (8,))
+    assert (ledger.totals.params, ledger.totals.macs) == (24, 48)
+    nnx = pytest.importorskip("flax.nnx")
+    ledger = netledger.ledger(nnx.jit(nnx.Linear(8, 4, rngs=nnx.Rngs(0))), (8,))
+    assert (ledger.totals.params, ledger.totals.macs) == (36, 32)
+
+
+def test_apply_of_flax_is_a_function() -> None:
+    nn = pytest.importorskip("flax.linen")
+
+    class Net(nn.Module):
+        @nn.compact
+        def __call__(self, x: Any) -> Any:
+            return nn.BatchNorm(use_running_average=True)(nn.Dense(4)(x))
+
+    variables = jax.eval_shape(Net().init, jax.random.key(0), STRUCT((1, 8), jnp.float32))
+    ledger = netledger.ledger(Net().apply, (variables, (8,)))
+    assert (ledger.totals.params, ledger.totals.buffers, ledger.totals.macs) == (44, 8, 32)
+    assert ledger.ops[1].name == "Dense_0"
+
+
 def test_one_array_in_two_places_counts_once() -> None:
     table = STRUCT((50, 8), jnp.float32)
 

@@ -8,11 +8,10 @@ model (`modules`, `nests`).
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 from netledger.errors import NetledgerError, UsageError
-from netledger.graph import WEIGHT, Graph, Shape, TensorType
+from netledger.graph import Graph, Shape, TensorType
 
 _LIBRARIES = ("flax", "equinox")
 
@@ -71,31 +70,12 @@ def _graph(found: Any) -> Graph:
         axes = tuple(range(len(leaf.shape)))
         values.append(Value(variable.shape, variable.dtype, stored=leaf.path, axes=axes))
     names = list(types)
-    build = Builder(leaves, names, scopes=found.captures)
+    build = Builder(leaves, names, plain=found.captures)
     for name, variable in zip(names, body.inputs[len(values) :], strict=True):
         values.append(build.made(name, variable.shape, variable.dtype))
-    if found.captures:
-        _capture(build, leaves, body.constants)
     outputs = build.finish(build.walk(body, values))
     ties = tuple(tuple(uses) for uses in build.uses.values() if len(uses) > 1)
     return Graph(found.name, types, tuple(build.nodes), outputs, ties, reader="jax_function")
-
-
-def _capture(build: Any, leaves: Any, constants: Sequence[tuple[Any, Any]]) -> None:
-    """Arrays that a function captures are parameters, if they can be learned."""
-    import jax
-    import jax.numpy as jnp
-
-    from netledger.readers.jax_function.values import Leaf, Value
-
-    for i, (variable, value) in enumerate(constants):
-        learned = isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jnp.inexact)
-        if learned and value.ndim:
-            path = f"captured_{i}" if i else "captured"
-            leaves[path] = Leaf(path, WEIGHT, tuple(value.shape), str(value.dtype))
-            build.values[id(variable)] = Value(
-                variable.shape, variable.dtype, stored=path, axes=tuple(range(value.ndim))
-            )
 
 
 def _traced(found: Any) -> tuple[Any, dict[str, TensorType]]:

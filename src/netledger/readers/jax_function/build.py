@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -39,12 +39,11 @@ class Builder:
         nodes: The nodes.
         uses: For each leaf the node and parameter that it is, at each use.
         users: How many equations take each variable; a result counts as one.
+        plain: True for a plain function: what it captures is stored, and scopes are the user's.
     """
 
-    def __init__(
-        self, leaves: Mapping[str, Leaf], taken: Sequence[str], scopes: bool = True
-    ) -> None:
-        self.leaves, self.scopes = leaves, scopes
+    def __init__(self, leaves: dict[str, Leaf], taken: Sequence[str], plain: bool = True) -> None:
+        self.leaves, self.plain = leaves, plain
         self.nodes: list[Node] = []
         self.uses: dict[str, list[tuple[str, str]]] = {}
         self.users: Counter[int] = Counter()
@@ -58,6 +57,7 @@ class Builder:
         self.sums: dict[str, tuple[int, Any]] = {}
         """For a sum over windows or axes: its node, and how many numbers each sum has."""
         self._alone: dict[str, str] = {}
+        self._captures: dict[int, str] = {}
         self._kept: list[Any] = []
 
     def walk(self, body: Body, inputs: Sequence[Value]) -> list[Value]:
@@ -67,9 +67,8 @@ class Builder:
         self._kept.append(body)  # variables are known by identity
         for variable, value in zip(body.inputs, inputs, strict=True):
             self.values[id(variable)] = value
-        for variable, _ in body.constants:
-            if id(variable) not in self.values:
-                self.values[id(variable)] = Value(variable.shape, variable.dtype)
+        for variable, array in body.constants:
+            self.values[id(variable)] = self._captured(variable, array)
         for equation in body.equations:
             for variable in equation.inputs:
                 self.users[id(variable)] += 1
@@ -82,6 +81,22 @@ class Builder:
                 self.add(body.equations[at])
             at += taken or 1
         return [self.value(variable) for variable in body.outputs]
+
+    def _captured(self, variable: Variable, array: Any) -> Value:
+        """An array that a function captures: a parameter, if it can be learned."""
+        import jax
+        import jax.numpy as jnp
+
+        value = Value(variable.shape, variable.dtype)
+        learned = isinstance(array, jax.Array) and jnp.issubdtype(array.dtype, jnp.inexact)
+        if not (self.plain and learned and array.ndim):
+            return value
+        path = self._captures.get(id(array))
+        if path is None:
+            count = len(self._captures)
+            path = self._captures[id(array)] = f"captured_{count}" if count else "captured"
+            self.leaves[path] = Leaf(path, WEIGHT, tuple(array.shape), str(array.dtype))
+        return value._replace(stored=path, axes=tuple(range(array.ndim)))
 
     def value(self, variable: Variable) -> Value:
         """What a variable is."""
@@ -232,7 +247,7 @@ class Builder:
         """The module that an equation belongs to, or else the user's own scope."""
         if equation.modules:
             return equation.modules[-1].path
-        return equation.scope.replace("/", ".") if self.scopes else ""
+        return equation.scope.replace("/", ".") if self.plain else ""
 
     def title(self, equation: Equation, weights: Sequence[tuple[Leaf, str, Shape]] = ()) -> str:
         """A name: after the weights, else the primitive below the module."""

@@ -58,7 +58,7 @@ def linen(module: Any, inputs: Any) -> Program:
             return next_call(*args, **kwargs)
 
     def call(leaves: list[Any], values: list[Any]) -> Any:
-        calls.__init__()  # type: ignore[misc]
+        calls.restart()
         positional, named = together(complete(values))
         whole = jax.tree_util.tree_unflatten(tree, leaves)
         with nn.intercept_methods(intercept):
@@ -92,7 +92,7 @@ def nnx(module: Any, inputs: Any) -> Program:
     known: dict[int, tuple[str, Any]] = {}
 
     def call(values_stored: list[Any], values: list[Any]) -> Any:
-        calls.__init__()  # type: ignore[misc]
+        calls.restart()
         whole = lib.merge(graph, jax.tree_util.tree_unflatten(tree, values_stored))
         whole.eval()
         known.clear()

@@ -57,7 +57,7 @@ def equinox(module: Any, inputs: Any) -> Program:
     mapped = all(isinstance(t, TensorType) for _, t in tensors)
 
     def call(leaves: list[Any], values: list[Any]) -> Any:
-        calls.__init__()  # type: ignore[misc]
+        calls.restart()
         whole, kept = eqx.combine(jax.tree_util.tree_unflatten(tree, leaves), static)
         known.clear()
         known.update({id(m): (p, m) for p, m in _eqx_modules(whole, "", eqx.Module) if p})
@@ -172,4 +172,7 @@ def _shorter(leaf: Leaf | None, bound: Any, stores: Any) -> Leaf | None:
     named = steps[0] == "1"
     several = len(bound) + len(stores) > 1 and not named
     kept = steps[1:] if named or several else steps[2:]
-    return leaf._replace(path=".".join(kept) or leaf.path)
+    collection = kept[0] if len(kept) > 1 and kept[0] in ("params", "batch_stats") else ""
+    kept = kept[1:] if collection else kept  # variables of flax.linen
+    role = BUFFER if collection == "batch_stats" else leaf.role
+    return leaf._replace(path=".".join(kept) or leaf.path, role=role)

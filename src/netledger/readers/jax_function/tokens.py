@@ -13,6 +13,10 @@ class Calls:
     """Opens the scope of a call; the numbers begin anew with every trace."""
 
     def __init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """Counts from 0 again; two traces of one function then say the same."""
         self.numbers = count()
 
     @contextmanager

@@ -285,6 +285,13 @@ def test_what_onnx_cannot_express(kind: str, target: Any) -> None:
     assert str(caught.value) == message
 
 
+def test_a_norm_of_the_channels_of_a_map(outputs: Outputs, close: Close) -> None:
+    """Channels are second in ONNX, where LayerNormalization wants them last."""
+    net = Network("net", (6, 6, 3))
+    net.chain(ops.Conv(4, 3), ops.LayerNorm(epsilon=1e-6), ops.Conv(5, 3))
+    close(outputs(net.graph(), "jax", 2), outputs(net.graph(), "onnx", 2))
+
+
 def test_a_file_has_at_most_two_gigabytes(target: Any) -> None:
     with pytest.raises(NetledgerError) as caught:
         target("onnx").make(layer(ops.Linear(1 << 16), (1 << 14,)))

@@ -215,25 +215,28 @@ def group_norm(place: Place) -> None:
 
 
 def layer_norm(kind: str) -> Any:
-    """LayerNormalization, RMSNormalization: over the last axes."""
+    """LayerNormalization, RMSNormalization: over the last axes, so others are moved there."""
 
     def rule(place: Place) -> None:
         op, x = place.op, place.shapes[0]
         over = sorted(a % place.rank for a in each_axis(op.over, 1))
-        if over != list(range(over[0], place.rank)):
-            raise place.cannot("it normalises axes that are not the last ones")
-        shape = place.ints("a size", x[over[0] :])
-        inputs = [place.value()]
-        for name, on, value in (("weight", op.scale, 1.0), ("bias", op.center, 0.0)):
-            if on:
-                inputs.append(place.weight(name))
-            elif name == "weight":
-                dtype = _numpy(place.types[0].dtype)
-                inputs.append(place.constant(name, np.full(shape, value, dtype)))
-        if kind == "RMSNormalization" and op.center:
-            whole = place.main(kind, inputs[:2], axis=over[0] - place.rank, epsilon=_epsilon(place))
-            return place.final("Add", [whole, inputs[2]])
-        return place.make(kind, inputs, axis=over[0] - place.rank, epsilon=_epsilon(place))
+        order = [*(i for i in range(place.rank) if i not in over), *over]
+        moved = order != list(range(place.rank))
+        taken = place.step("Transpose", [place.value()], perm=order) if moved else place.value()
+        shape = place.ints("a size", [x[i] for i in over])
+        fields = {"axis": -len(over), "epsilon": _epsilon(place)}
+        ones = np.ones(shape, _numpy(place.types[0].dtype))
+        factor = place.weight("weight") if op.scale else place.constant("weight", ones)
+        inputs = [taken, factor]
+        if op.center and kind == "LayerNormalization":
+            inputs.append(place.weight("bias"))
+        made = place.main(kind, inputs, **fields)
+        if op.center and kind == "RMSNormalization":
+            made = place.step("Add", [made, place.weight("bias")])
+        if moved:
+            back = [order.index(i) for i in range(place.rank)]
+            made = place.step("Transpose", [made], perm=back)
+        place.copy(made, place.node.outputs[0])
 
     return rule
 

@@ -231,20 +231,22 @@ class _Book:
         if not derived:
             return ()
         computes_in = node.dtype or (dtype if "float" in dtype else "float32")
-        frozen = _frozen(derived, recorded) if recorded else ()
+        # Where the source lists them one for one, it says how each is kept.
+        one_for_one = recorded if recorded and len(recorded) == len(derived) else None
+        said = one_for_one or [p for p, _ in derived]
         return tuple(
             [
                 Stored(
                     p.name,
                     p.role,
                     p.shape,
-                    p.dtype or computes_in,
-                    p.trainable and node.trainable and i not in frozen,
+                    q.dtype or p.dtype or computes_in,
+                    p.trainable and node.trainable and q.trainable,
                     count,
                     self.owner.get((node.name, p.name)) if self.owner else None,
-                    p.nbytes,
+                    p.nbytes if q.nbytes is None else q.nbytes,
                 )
-                for i, (p, count) in enumerate(derived)
+                for (p, count), q in zip(derived, said, strict=True)
             ]
         )
 
@@ -319,13 +321,6 @@ def _has_formula(value: Any) -> bool:
     return type(value) is Formula
 
 
-def _frozen(derived: Counted, recorded: tuple[Parameter, ...]) -> frozenset[int]:
-    """Which parameters the source says are not learned, where it lists them one for one."""
-    if len(derived) != len(recorded):
-        return frozenset()
-    return frozenset([i for i, p in enumerate(recorded) if not p.trainable])
-
-
 def _widest(reaches: list[Reach]) -> Reach:
     """What a position sees that is fed by several values."""
     if len(reaches) == 1:
@@ -373,7 +368,9 @@ def _too_few(node: Node, made: int) -> ShapeError:
 def _records_empty(node: Node) -> bool:
     """Whether the source itself says that the node makes a tensor without numbers."""
     outputs = node.recorded.outputs if node.recorded is not None else ()
-    return 0 in getattr(node.op, "shape", ()) or any(t is not None and 0 in t.shape for t in outputs)
+    return 0 in getattr(node.op, "shape", ()) or any(
+        t is not None and 0 in t.shape for t in outputs
+    )
 
 
 def check_sizes(shapes: tuple[Shape, ...], *, empty: bool = False) -> None:

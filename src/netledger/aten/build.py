@@ -128,7 +128,7 @@ class Builder:
         for name, kept in self.stored.items():
             key = same(kept)
             if key not in used and not kept.name.endswith("num_batches_tracked"):
-                self._name(self.values[name])
+                self._name(self.values[name], note="never used")
                 used.add(key)
         needed = set(results)
         nodes: list[Node] = []
@@ -276,7 +276,7 @@ class Builder:
             self.uses.setdefault(value.stored, []).append((title, name))
         return Recorded(stated, tuple(parameters))
 
-    def _name(self, value: Value) -> str:
+    def _name(self, value: Value, note: str = "") -> str:
         """The value's name; a stored tensor becomes a node of its own at its first use."""
         if not value.stored:
             return value.name
@@ -284,7 +284,7 @@ class Builder:
         if value.stored not in self._alone:
             title = self._unique(kept.name)
             role = BUFFER if kept.role == BUFFER else WEIGHT
-            op = Tensor(kept.type.shape, role=role, to=kept.type.dtype)
+            op = Tensor(kept.type.shape, role=role, to=kept.type.dtype, note=note)
             scope = kept.name.rpartition(".")[0]
             learned = kept.trainable or role == BUFFER
             self.nodes.append(Node(title, op, (), (), scope, trainable=learned))

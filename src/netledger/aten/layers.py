@@ -98,8 +98,6 @@ def linear(call: Call) -> Layer:
     x, weight, bias = call.value("input"), call.value("weight"), call.optional("bias")
     if not weight.stored:
         return _plus(_times_transposed(x, weight), bias)
-    if len(x.shape) < 2:
-        raise ShapeError("linear on a single vector")
     return _linear(x, weight, bias)
 
 
@@ -160,7 +158,9 @@ def embedding(call: Call) -> Layer:
     weight, indices = call.value("weight"), call.value("indices")
     if not weight.stored:
         return layer(Gather(0), weight, indices)
-    return Layer((Embedding(*map(_size, weight.shape)),), (indices,), _kept(weight))
+    rows, width = map(_size, weight.shape)
+    op = Embedding(rows, width, to=weight.type.dtype)
+    return Layer((op,), (indices,), _kept(weight))
 
 
 def _scaled(op: Op, x: Value, weight: Value | None, bias: Value | None) -> Layer:

@@ -15,6 +15,7 @@ from netledger.ops import (
     Compare,
     Divide,
     Dropout,
+    GroupedMatMul,
     Identity,
     Maximum,
     Minimum,
@@ -93,6 +94,17 @@ def _glu(call: Call) -> Layer:
     return layer(GLU(call.integer("dim", -1)), call.value("self"))
 
 
+def _grouped_mm(call: Call) -> Layer:
+    """Rows times a stack of matrices, one for each group of rows."""
+    ends = call.optional("offs")
+    return layer(GroupedMatMul(), call.value("self"), call.value("mat2"), *filter(None, (ends,)))
+
+
+def _weight_norm(call: Call) -> Layer:
+    """Kernels, each scaled to a length of its own."""
+    return layer(Multiply(), call.value("v"), call.value("g"))
+
+
 _ACTIVATIONS = {
     **{name: name for name in ("relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu")},
     **{name: name for name in ("silu", "mish", "sigmoid", "tanh", "softplus", "exp", "log")},
@@ -106,6 +118,7 @@ _ACTIVATIONS = {
 _POINTWISE: dict[str, Op] = {
     **dict.fromkeys(("add", "__iadd__", "logaddexp", "lerp", "addcmul", "addcdiv"), Add()),
     **dict.fromkeys(("sub", "rsub", "subtract"), Subtract()),
+    "_weight_norm": Multiply(),
     **dict.fromkeys(("mul", "multiply", "logical_and", "bitwise_and", "__and__"), Multiply()),
     **dict.fromkeys(("div", "true_divide", "floor_divide", "remainder", "fmod"), Divide()),
     "reciprocal": Divide(),
@@ -132,7 +145,7 @@ _KNOWN = (
     *("diff", "trace", "bincount", "histc", "unique_dim", "_unique2", "complex", "polar", "real"),
     *("imag", "fft_fft", "fft_ifft", "fft_rfft", "fft_irfft", "fft_fft2", "fft_ifft2", "fft_rfft2"),
     *("fft_irfft2", "fft_fftn", "fft_ifftn", "fft_rfftn", "fft_irfftn", "stft", "istft", "erfinv"),
-    *("nms", "roi_align", "roi_pool", "ps_roi_align", "ps_roi_pool"),
+    *("linalg_solve_triangular", "nms", "roi_align", "roi_pool", "ps_roi_align", "ps_roi_pool"),
 )
 _ARRANGED = ("roll", "flip", "cumsum", "cumprod", "triu", "tril")
 _UPDATED = (
@@ -175,7 +188,7 @@ _TABLE: dict[str, Rule] = {
     "squeeze": moves.squeeze,
     "permute": moves.permute,
     **dict.fromkeys(("transpose", "t", "swapaxes", "mT", "numpy_T"), moves.transpose),
-    "expand": moves.expand,
+    **dict.fromkeys(("expand", "broadcast_to"), moves.expand),
     "expand_as": moves.expand_as,
     **dict.fromkeys(("cat", "concat", "concatenate"), moves.concat),
     "stack": moves.stack,
@@ -230,4 +243,7 @@ _TABLE: dict[str, Rule] = {
     **dict.fromkeys(("hardtanh", "clamp", "clamp_min", "clamp_max", "clip"), _clip),
     "where": _where,
     "glu": _glu,
+    "_grouped_mm": _grouped_mm,
+    "_weight_norm": _weight_norm,
+    "_weight_norm_interface": _weight_norm,
 }

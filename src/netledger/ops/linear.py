@@ -25,7 +25,7 @@ class Linear(Op):
     bias: bool = flag("a bias per neuron", default=True)
 
     def check(self, *inputs: Shape) -> None:
-        need_rank(inputs[0], 2, None, "a batch and features")
+        need_rank(inputs[0], 1, None, "features")
 
     def outputs(self, *inputs: Shape) -> tuple[Shape, ...]:
         return ((*inputs[0][:-1], self.out_features),)
@@ -40,14 +40,16 @@ class Linear(Op):
         return prod(inputs[0]) * self.out_features
 
     def window(self, *inputs: Shape) -> Any:
-        return ALL if len(inputs[0]) == 2 else ()
+        return ALL if len(inputs[0]) <= 2 else ()
 
     def axes(self, *inputs: Shape) -> Any:
+        if len(inputs[0]) == 1:  # a vector by itself, which is no batch of them
+            return (("F₋₁",),), (("F",),)
         middle = ("T",) * (len(inputs[0]) - 2)
         return (("", *middle, "F₋₁"),), (("", *middle, "F"),)
 
     def describe(self, *inputs: Shape) -> str:
-        *positions, features = inputs[0][1:]
+        *positions, features = inputs[0][1:] or inputs[0]
         fed = f"{features:,}" if isinstance(features, int) else show_dim(features)
         text = f"{self.out_features:,} neurons, each fed by {fed}"
         if positions:
@@ -61,6 +63,7 @@ class Embedding(Op):
 
     num_embeddings: int = integer("rows of the table (the vocabulary)", "V")
     embedding_dim: int = integer("length of a vector", "D")
+    to: str = text("dtype of the vectors", default="float32")
 
     def outputs(self, *inputs: Shape) -> tuple[Shape, ...]:
         return ((*inputs[0], self.embedding_dim),)
@@ -69,7 +72,7 @@ class Embedding(Op):
         return (Parameter("weight", WEIGHT, (self.num_embeddings, self.embedding_dim)),)
 
     def dtype(self, *inputs: str) -> str:
-        return "float32"
+        return self.to
 
     def describe(self, *inputs: Shape) -> str:
         return f"a table of {self.num_embeddings:,} vectors of {self.embedding_dim:,}"
@@ -117,6 +120,48 @@ class MatMul(Op):
             (*("",) * (len(x) - 2), *names) for x, names in zip(inputs, ("MK", "KN"), strict=True)
         )
         return (a, b), ()
+
+
+@operation
+class GroupedMatMul(Op):
+    """Rows times matrices, where each row meets one matrix of a stack: chosen experts.
+
+    Which row meets which matrix depends on the data; how much is multiplied does not.
+    MACs = M × K × N. ``torch._grouped_mm``.
+    """
+
+    arity = (2, 3)
+
+    meanings: ClassVar[Mapping[str, str]] = {
+        "M": "rows of the first tensor",
+        "K": "its columns, which meet the rows of a matrix",
+        "E": "matrices of the stack",
+        "N": "columns of a matrix",
+    }
+
+    def check(self, *inputs: Shape) -> None:
+        need_rank(inputs[0], 2, 2, "rows and columns")
+        need_rank(inputs[1], 3, 3, "matrices, rows and columns")
+        a, b = inputs[:2]
+        if a[-1] != b[-2]:
+            raise ShapeError(
+                f"cannot multiply {show_shape(a)} by one of {show_shape(b)}: "
+                f"{show_dim(a[-1])} columns meet {show_dim(b[-2])} rows",
+                hint="the last axis of the first must equal the last but one of the second",
+            )
+
+    def outputs(self, *inputs: Shape) -> tuple[Shape, ...]:
+        a, b = inputs[:2]
+        return ((a[0], b[-1]),)
+
+    def macs(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Any:
+        return prod(outputs[0]) * inputs[0][-1]
+
+    def window(self, *inputs: Shape) -> None:
+        return None
+
+    def axes(self, *inputs: Shape) -> Any:
+        return (("M", "K"), ("E", "K", "N"), *(("",) * len(x) for x in inputs[2:])), ()
 
 
 @operation

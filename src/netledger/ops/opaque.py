@@ -21,6 +21,7 @@ class Tensor(Op):
     shape: Any = dims("its shape")
     role: str = choice("learned, or a buffer", (WEIGHT, BUFFER), default=WEIGHT)
     to: str = text("its dtype", default="float32")
+    note: str = text("what else there is to say of it: that nothing uses it", default="")
 
     def outputs(self, *inputs: Shape) -> tuple[Shape, ...]:
         return (self.shape,)
@@ -33,6 +34,10 @@ class Tensor(Op):
 
     def window(self, *inputs: Shape) -> None:
         return None
+
+    def describe(self, *inputs: Shape) -> str:
+        kind = "buffer" if self.role == BUFFER else "parameter"
+        return f"a stored {kind}, {self.note}" if self.note else f"a stored {kind}"
 
 
 @operation

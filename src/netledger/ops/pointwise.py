@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from netledger.errors import ShapeError
 from netledger.formula import NUMBER, Formula
-from netledger.graph import WEIGHT, Parameter, Shape
+from netledger.graph import DTYPE_BITS, WEIGHT, Parameter, Shape
 from netledger.ops.base import Op, axis, operation, show_shape
 from netledger.ops.fields import choice, flag, integer, number, text
 
@@ -153,6 +153,9 @@ class Broadcast(Op):
     def outputs(self, *inputs: Shape) -> tuple[Shape, ...]:
         return (broadcast(*inputs),)
 
+    def dtype(self, *inputs: str) -> str:
+        return promoted(*inputs)
+
     def describe(self, *inputs: Shape) -> str:
         return f"of {len(inputs)} tensors" if len(inputs) > 1 else "with a constant"
 
@@ -216,6 +219,26 @@ class Where(Broadcast):
 
     def dtype(self, *inputs: str) -> str:
         return inputs[-1]
+
+
+def promoted(*dtypes: str) -> str:
+    """The dtype of a result: floats before integers before truths, wide before narrow.
+
+    >>> promoted("int64", "float16"), promoted("bool", "int32")
+    ('float16', 'int32')
+    """
+    best = dtypes[0]
+    for other in dtypes[1:]:
+        if other != best and _rank(other) > _rank(best):
+            best = other
+    return best
+
+
+def _rank(dtype: str) -> tuple[int, int]:
+    kinds = ("bool", "uint", "int", "float", "bfloat", "complex")
+    kind = dtype.rstrip("0123456789")
+    level = kinds.index(kind) if kind in kinds else 0
+    return 3 if level == 4 else level, DTYPE_BITS.get(dtype, 0)
 
 
 def broadcast(*inputs: Shape) -> Shape:

@@ -68,6 +68,16 @@ def _roi_align(
     return _empty((rois.shape[0], x.shape[1], height, width), x.dtype)
 
 
+def _recurrent(function: Any, x: Any, states: Any, weights: Any, *rest: Any) -> Any:
+    """One step of a recurrent layer; PyTorch would go through every step of the sequence."""
+    if function._overloadname != "input":
+        return None
+    time = int(bool(rest[-1]))  # batch_first
+    sequence, *last = function(x.narrow(time, 0, 1), states, weights, *rest)
+    shape = (*sequence.shape[:time], x.shape[time], *sequence.shape[time + 1 :])
+    return (_empty(shape, sequence.dtype), *last)
+
+
 LARGEST: dict[str, Callable[..., Any]] = {
     "nonzero": _nonzero,
     "nonzero_numpy": _nonzero_numpy,
@@ -78,8 +88,9 @@ LARGEST: dict[str, Callable[..., Any]] = {
     "_unique": _unique,
     "nms": _nms,
     "roi_align": _roi_align,
+    **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), _recurrent),
 }
-"""The largest result that there can be; None where it does not depend on data."""
+"""The largest result that there can be, and what is long to work out; None: as any other."""
 
 
 def asked(function: Any, name: str, tensors: list[Any]) -> Any:

@@ -60,13 +60,16 @@ def _stored(name: str, kind: str, tensor: Any, homes: tuple[str, ...]) -> Stored
 def unchanged(model: Any) -> Iterator[None]:
     """Whatever the forward pass does to the model is undone."""
     modules = list(model.modules())
+    training = [module.training for module in modules]
     before = [_snapshot(module) for module in modules]
     numbers = _random_state()
     try:
         yield
     finally:
-        for module, state in zip(modules, before, strict=True):
+        for module, state, mode in zip(modules, before, training, strict=True):
             _restore(module, state)
+            if module.training != mode:  # a scripted module keeps it elsewhere
+                module.training = mode
         _restore_random(numbers)
 
 
@@ -132,7 +135,8 @@ def recording(model: Any, trace: Trace) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(unchanged(model))
         for module in model.modules():
-            module.__dict__["training"] = False
+            if module.training:
+                module.training = False
         stack.enter_context(_fast_path_off())
         stack.enter_context(_not_compiled())
         stack.enter_context(_told(model, trace))
@@ -152,8 +156,8 @@ def _told(model: Any, trace: Trace) -> Iterator[None]:
         path = paths.get(id(self))
         if path is None or threading.get_ident() != thread:
             return before(self, *args, **kwargs)
-        parent = trace.at
-        trace.at = len(trace.calls)
+        parent, outer = trace.at, trace.module
+        trace.at, trace.module = len(trace.calls), self
         trace.calls.append(ModuleCall(*path, parent))
         try:
             return before(self, *args, **kwargs)
@@ -163,7 +167,7 @@ def _told(model: Any, trace: Trace) -> Iterator[None]:
                 trace.received = ", ".join(map(_shown, (*args, *kwargs.values())))
             raise
         finally:
-            trace.at = parent
+            trace.at, trace.module = parent, outer
 
     torch.nn.Module.__call__ = call
     try:

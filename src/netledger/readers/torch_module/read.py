@@ -13,11 +13,12 @@ import torch
 from netledger.aten import Stored
 from netledger.errors import NetledgerError, ShapeError, UsageError
 from netledger.formula import Formula
-from netledger.graph import Graph, TensorType
+from netledger.graph import BIAS, WEIGHT, Graph, TensorType
 from netledger.infer import infer
 from netledger.readers.inputs import Arguments, call_arguments
 from netledger.readers.torch_module.build import Sizes, Translation
 from netledger.readers.torch_module.defaults import default_arguments
+from netledger.readers.torch_module.lazy import is_unshaped, shaped
 from netledger.readers.torch_module.model import kept, recording, unwrap
 from netledger.readers.torch_module.trace import BatchLoop, Trace
 
@@ -47,6 +48,8 @@ def read(thing: Any, inputs: Any) -> Graph:
     """The graph of a module; see `read_live`."""
     model = unwrap(thing)
     given = default_arguments(model) if inputs is None else call_arguments(inputs)
+    if is_unshaped(model):
+        model = shaped(model, *_meta_call(given))
     tensors = kept(model)
     attempt = _try(model, given, tensors, _distinctive(given, tensors))
     if attempt.error is not None and attempt.sizes.batch is not None:
@@ -99,6 +102,18 @@ def _is_batch(first: Any, given: Arguments) -> bool:
         return True
     types = [t for t in _types(given) if t.shape]
     return first == types[0].shape[0] and not any(isinstance(t.shape[0], Formula) for t in types)
+
+
+def _meta_call(given: Arguments) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments for one sample, on the meta device."""
+
+    def tensor(leaf: Any, name: str) -> Any:
+        t = type_of(leaf)
+        shape = _numbers(tuple(1 if isinstance(d, Formula) else d for d in t.shape))
+        return torch.empty(shape, dtype=_dtype(t.dtype), device="meta")
+
+    args = tuple([_replaced(arg, "", tensor) for arg in given.args])
+    return args, {name: _replaced(arg, "", tensor) for name, arg in given.kwargs.items()}
 
 
 def _try(
@@ -177,6 +192,9 @@ def _graph(model: Any, attempt: Attempt, tensors: Mapping[str, tuple[Any, Any]])
     trace, sizes = attempt.trace, attempt.sizes
     inputs = {name: sizes.type(t) for name, t in attempt.inputs.items()}
     stored = {name: s for name, (s, _) in tensors.items()}
+    for name, (twin, dtype) in trace.packed.items():
+        role = BIAS if "bias" in name.rpartition(".")[2] else WEIGHT
+        stored[name] = Stored(name, role, TensorType(tuple(twin.shape), dtype), False)
     made = Translation(trace, inputs, stored, sizes)
     results = [
         trace.tensor(leaf) for leaf in _results(attempt.result) if isinstance(leaf, torch.Tensor)

@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from netledger.graph import ModuleCall
 from netledger.readers.torch_module.data import ASKED, LARGEST, asked
+from netledger.readers.torch_module.quantized import PACKED
 
 
 class Tensor:
@@ -77,6 +78,7 @@ class Operator(NamedTuple):
         same: True if its result is its first argument, changed, in the same shape.
         view: True if its result may be a view of its first argument.
         device: The place of an argument that says on which device the result is.
+        packed: What unpacks its weights, if they are packed.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Operator(NamedTuple):
     same: bool
     view: bool
     device: int | None
+    packed: Any
 
 
 _MADE = ("new_", "zeros_like", "ones_like", "full_like", "empty_like", "rand_like", "randn_like")
@@ -110,6 +113,7 @@ def look(function: Any) -> Operator:
         written == (0,) and name.endswith("_") and name not in _MOVES_AXES,
         shared and not written,
         place,
+        PACKED.get(schema.name),
     )
 
 
@@ -128,6 +132,8 @@ class Trace(TorchDispatchMode):  # type: ignore[misc]
         calls: The calls of modules, in order.
         failed: The module in which the pass failed, if it did.
         received: What that module was called with.
+        module: The module whose call is running.
+        packed: Weights that came out of packed objects: a twin of each, and the dtype it has there.
     """
 
     def __init__(self, batch: int | None = None) -> None:
@@ -136,6 +142,8 @@ class Trace(TorchDispatchMode):  # type: ignore[misc]
         self.calls: list[ModuleCall] = []
         self.at = -1
         self.failed, self.received = "", ""
+        self.module: Any = None
+        self.packed: dict[str, tuple[Any, str]] = {}
         self.batch = batch
         self._known: dict[int, Tensor] = {}
         self._kept: list[Any] = []  # an id is a tensor's own only while the tensor lives
@@ -184,6 +192,10 @@ class Trace(TorchDispatchMode):  # type: ignore[misc]
         if operator is None:
             operator = self._operators[function] = look(function)
         kwargs = kwargs or {}
+        if operator.packed is not None:
+            stands = self._unpacked(operator.packed, args)
+            if stands is not None:
+                return stands
         tensors: list[Tensor] = []
         key: Any = (function, self._scan(args, tensors))
         if kwargs:
@@ -203,6 +215,19 @@ class Trace(TorchDispatchMode):  # type: ignore[misc]
                     self._results[key] = maker
         self._record(function, operator, args, kwargs, tuple(tensors), result, key)
         return result
+
+    def _unpacked(self, unpack: Any, args: tuple[Any, ...]) -> Any:
+        """Calls the operator that one with packed weights stands for."""
+        found = unpack(self.module, args)
+        if found is None:
+            return None
+        (function, given), kept = found
+        path = self.calls[self.at].path if self.at >= 0 else ""
+        for name, twin, dtype in kept:
+            full = f"{path}.{name}" if path else name
+            self.packed.setdefault(full, (twin, dtype))
+            self._remember(twin, Tensor(full, twin, stored=full))
+        return self.__torch_dispatch__(function, (), given)
 
     def _scan(self, arg: Any, tensors: list[Tensor]) -> Any:
         """An argument as part of a key; its tensors are listed."""

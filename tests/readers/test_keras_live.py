@@ -72,6 +72,16 @@ def test_applications(keras: Any, name: str) -> None:
     assert all(v._value is None for v in model.weights), "nothing was allocated"
 
 
+def test_a_reference_allocates_nothing(keras: Any) -> None:
+    from keras.src.backend.common import global_state
+
+    waiting = global_state.get_global_attribute("uninitialized_variables") or []
+    before = list(waiting)
+    ledger = netledger.ledger("keras:VGG19")
+    assert ledger.totals.params == 143_667_240
+    assert global_state.get_global_attribute("uninitialized_variables") == before
+
+
 def test_a_file_and_the_live_model_are_the_same(keras: Any, tmp_path: Path) -> None:
     model = keras.applications.MobileNet(weights=None, input_shape=(64, 64, 3), alpha=0.25)
     model.save(tmp_path / "net.keras")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -106,3 +107,19 @@ def close() -> Callable[..., None]:
             assert np.abs(x - y).max() <= tolerance * np.abs(x).max()
 
     return compare
+
+
+@pytest.fixture(scope="session")
+def torchvision() -> Any:
+    """torchvision, also a build for CUDA, whose operators do not load beside another PyTorch."""
+    torch = pytest.importorskip("torch")
+    try:
+        yield pytest.importorskip("torchvision")
+    except RuntimeError:
+        for module in [m for m in sys.modules if m.partition(".")[0] == "torchvision"]:
+            del sys.modules[module]
+        operators = torch.library.Library("torchvision", "DEF")
+        for name in ("nms", "qnms"):
+            operators.define(f"{name}(Tensor dets, Tensor scores, float threshold) -> Tensor")
+        yield importlib.import_module("torchvision")
+        del operators

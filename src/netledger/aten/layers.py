@@ -98,6 +98,8 @@ def linear(call: Call) -> Layer:
     x, weight, bias = call.value("input"), call.value("weight"), call.optional("bias")
     if not weight.stored:
         return _plus(_times_transposed(x, weight), bias)
+    if len(x.shape) == 1:  # a vector by itself, which is no batch of them
+        return _plus(layer(Einsum("z,yz->y"), x, weight), bias)
     return _linear(x, weight, bias)
 
 

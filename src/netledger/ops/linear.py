@@ -25,7 +25,7 @@ class Linear(Op):
     bias: bool = flag("a bias per neuron", default=True)
 
     def check(self, *inputs: Shape) -> None:
-        need_rank(inputs[0], 1, None, "features")
+        need_rank(inputs[0], 2, None, "a batch and features")
 
     def outputs(self, *inputs: Shape) -> tuple[Shape, ...]:
         return ((*inputs[0][:-1], self.out_features),)
@@ -40,16 +40,14 @@ class Linear(Op):
         return prod(inputs[0]) * self.out_features
 
     def window(self, *inputs: Shape) -> Any:
-        return ALL if len(inputs[0]) <= 2 else ()
+        return ALL if len(inputs[0]) == 2 else ()
 
     def axes(self, *inputs: Shape) -> Any:
-        if len(inputs[0]) == 1:  # a vector by itself, which is no batch of them
-            return (("F₋₁",),), (("F",),)
         middle = ("T",) * (len(inputs[0]) - 2)
         return (("", *middle, "F₋₁"),), (("", *middle, "F"),)
 
     def describe(self, *inputs: Shape) -> str:
-        *positions, features = inputs[0][1:] or inputs[0]
+        *positions, features = inputs[0][1:]
         fed = f"{features:,}" if isinstance(features, int) else show_dim(features)
         text = f"{self.out_features:,} neurons, each fed by {fed}"
         if positions:

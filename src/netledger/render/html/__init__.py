@@ -34,22 +34,27 @@ CONVENTION = (
 
 
 def write(ledger: Ledger, view: View) -> str:
-    """The page of a ledger."""
-    return page(ledger)
+    """The page of a ledger; of the view, whether every operation has a row at first."""
+    return page(ledger, ops=view.ops)
 
 
 def page(
-    ledger: Ledger, *, findings: Sequence[Finding] = (), claims: Sequence[dict[str, Any]] = ()
+    ledger: Ledger,
+    *,
+    findings: Sequence[Finding] = (),
+    claims: Sequence[dict[str, Any]] = (),
+    ops: bool = False,
 ) -> str:
     """The page of a ledger.
 
     Args:
         ledger: The network.
         findings: What `check` found, shown at the rows that it is about.
-        claims: Claims with their explanations, as `claims.encode` gives them.
+        claims: Claims with their explanations, as `changes.encode_claim` gives them.
+        ops: Whether every operation has a row at first.
     """
     found = list(dict.fromkeys((*ledger.findings, *findings)))
-    return _write([ledger.graph], _common(ledger, found) | {"claims": list(claims)})
+    return _write([ledger.graph], _common(ledger, found) | {"claims": list(claims), "ops": ops})
 
 
 def difference(found: Difference) -> str:
@@ -63,7 +68,7 @@ def _common(ledger: Ledger, findings: Sequence[Finding]) -> dict[str, Any]:
         {"code": f.code, "level": f.level, "row": f.row, "message": f.message, "hint": f.hint}
         for f in findings
     ]
-    common = {"batch": ledger.batch, "findings": told, "claims": []}
+    common = {"batch": ledger.batch, "findings": told, "claims": [], "ops": False}
     return common | {"causes": None, "pairs": None, "delta": None, "notes": []}
 
 

@@ -59,8 +59,10 @@ function drawBar(what, parts) {
     h("span", { class: "key" }, h("i", { class: `swatch ${key}`, "aria-hidden": "true" }),
       h("b", {}, `${tell(percent(size))} %`), ` in ${count} ${count === 1 ? word.replace(/s\b/, "") : word}`));
   return h("figure", { class: "bar" },
-    h("figcaption", {}, h("span", { class: "what" }, WORDS[what]), ...(total ? legend : [h("span", { class: "key" }, "none")])),
-    h("div", { class: "track" }, ...merge(sized, total).map(({ item, size, count }) => {
+    h("figcaption", {}, h("span", { class: "what" }, WORDS[what]), ...(total ? legend : []),
+      now.totals.unknown.has(what) || now.error ? h("span", { class: "key" }, total ? "of what is known" : "unknown")
+        : total ? null : h("span", { class: "key" }, "none")),
+    total > 0 && h("div", { class: "track" }, ...merge(sized, total).map(({ item, size, count }) => {
       const share = percent(size);
       const label = item ? tag(item) : `${count} rows`;
       const piece = h(item ? "button" : "span", {

@@ -7,6 +7,10 @@ function drawDetail() {
   const active = panel.contains(document.activeElement) ? document.activeElement.id : "";
   panel.replaceChildren(...(item ? (item.group ? moduleDetail(item) : rowDetail(item)) : [intro()]));
   if (active && $id(active)) $id(active).focus();
+  requestAnimationFrame(() => {
+    // What is too long to be seen at once can be reached and moved by keys.
+    for (const line of panel.querySelectorAll(".formula")) if (line.scrollWidth > line.clientWidth) line.tabIndex = 0;
+  });
 }
 const intro = () => h("p", { class: "quiet" }, "Choose a row: here stand its derivations, its parameters and what it sees of the input, and its hyperparameters to try others.");
 const section = (title, ...children) => {
@@ -129,8 +133,8 @@ function fields(item) {
   if (!op) return item.row ? [inputField(item.name, "of the row")].filter(Boolean) : [];
   const rules = [...op.rules.items()].filter(([, rule]) => EDITABLE.has(rule.kind));
   const controls = rules.map(([name, rule]) => control(item.name, name, rule, op[name]));
-  const buttons = h("div", { class: "buttons" }, insertMenu(item), op.arity[0] > 0n && op.arity[0] <= 1n ? dropButton(item.name, "Remove this layer") : null);
-  return [controls.length ? h("div", { class: "controls" }, ...controls) : null, item.row && h("div", {}, buttons)];
+  const buttons = [insertMenu(item), op.arity[0] > 0n ? dropButton(item.name, "Remove this layer") : null].filter(Boolean);
+  return [controls.length ? h("div", { class: "controls" }, ...controls) : null, buttons.length ? h("div", { class: "buttons" }, ...buttons) : null];
 }
 function control(row, name, rule, value) {
   const id = `field-${name}`;

@@ -78,6 +78,7 @@ function setTheme(name) {
 function fillControls() {
   const kinds = [...new Set(graphs.flatMap((g) => [...g.nodes].map((n) => n.op.kind)))].sort();
   $id("kind").replaceChildren(h("option", { value: "" }, "all kinds"), ...kinds.map((k) => h("option", { value: k }, k)));
+  $id("ops").checked = state.ops;
   $id("heat").replaceChildren(...QUANTITIES.map((q) => h("option", { value: q, selected: q === state.heat }, WORDS[q].toLowerCase())),
     h("option", { value: "" }, "nothing"));
 }

@@ -12,7 +12,7 @@ const state = {
   batch: data.batch,
   selected: null,
   heat: "params",
-  ops: false,
+  ops: data.ops,
   query: "",
   kind: "",
   sort: "",

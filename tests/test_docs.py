@@ -40,6 +40,7 @@ def test_examples_print_what_the_page_says(page: Path, monkeypatch: pytest.Monke
         "docs/diff.md",
         "docs/design.md",
         "docs/reconcile.md",
+        "docs/conventions.md",
     ],
 )
 def test_python_examples_run(page: str) -> None:

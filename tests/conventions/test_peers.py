@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -78,12 +79,10 @@ def test_all_networks(peers: Any) -> None:
 
 
 def _page(lines: list[str], equal: dict[str, int], networks: int) -> str:
-    import torch
-
     head = (
         "# Other tools\n\n"
         f"{networks} networks (torchvision, timm, written by hand), counted by the installed tools "
-        f"beside PyTorch {torch.__version__}, and by netledger in each tool's convention, from the "
+        f"beside PyTorch {version('torch')}, and by netledger in each tool's convention, from the "
         "rows of its own ledger, without the tool. Written by `make prove`.\n\n"
     )
     tools = {c.name: c.tool for c in conventions.PEERS}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -139,14 +140,10 @@ def _signed(value: int) -> str:
 
 
 def _page(lines: list[str]) -> str:
-    import keras
-    import timm
-    import torchvision
-
     head = (
         "# Twins in two frameworks\n\n"
-        f"Networks of `keras.applications` ({keras.__version__}) against torchvision "
-        f"{torchvision.__version__.partition('+')[0]} and timm {timm.__version__}: what leads from "
+        f"Networks of `keras.applications` ({version('keras')}) against torchvision "
+        f"{version('torchvision')} and timm {version('timm')}: what leads from "
         "the first to the second. Each count is Keras' and what the twin has more (+) or less (−); "
         "every difference is the exact sum of its causes, activations included. The last column "
         "counts causes that change none of these counts: borders (a strided convolution pads on "

@@ -15,6 +15,7 @@ EXCEPTIONS = {
     ("ptflops", "timm:convnext_atto"): "x.mul() is replaced, x * y is not",
     ("ptflops", "transformer encoder"): "it holds on to F.relu as it was before",
     ("ptflops", "tied, torch.relu"): "torch.relu is not replaced, F.relu is",
+    ("ptflops-aten", "torchvision:swin_v2_t"): "a bias that the network computes is added too",
     ("ptflops-aten", "timm:resmlp_12_224"): "biases on tensors that lie in another order in memory",
 }
 """Where a tool's number is not ours in its convention, and why: what no trace of operators says."""

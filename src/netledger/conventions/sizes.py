@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 from netledger.formula import prod, substitute
@@ -19,14 +20,14 @@ class Sized:
         self.per = {"N": 1 if batch is None else batch}
 
     def _count(self, shape: Shape) -> Shape:
-        return tuple(substitute(d, self.per) for d in shape)
+        return tuple([d if type(d) is int else substitute(d, self.per) for d in shape])
 
-    @property
+    @cached_property
     def inputs(self) -> tuple[Shape, ...]:
         """The shape of each input."""
         return tuple(self._count(t.shape) for t in self.row.input_types)
 
-    @property
+    @cached_property
     def outputs(self) -> tuple[Shape, ...]:
         """The shape of each output."""
         return tuple(self._count(t.shape) for t in self.row.outputs)

@@ -62,28 +62,34 @@ function drawBar(what, parts) {
     h("figcaption", {}, h("span", { class: "what" }, WORDS[what]), ...(total ? legend : []),
       now.totals.unknown.has(what) || now.error ? h("span", { class: "key" }, total ? "of what is known" : "unknown")
         : total ? null : h("span", { class: "key" }, "none")),
-    total > 0 && h("div", { class: "track" }, ...merge(sized, total).map(({ item, size, count }) => {
+    total > 0 && h("div", { class: "track" }, ...merge(sized, total).map(({ item, size, count, family }) => {
       const share = percent(size);
-      const label = item ? tag(item) : `${count} rows`;
+      const label = item ? tagWithin(item, share) : share > 8 ? `${count} rows` : null;
       const piece = h(item ? "button" : "span", {
-        type: item ? "button" : null, class: `piece ${item ? familyOf(item.kind)[0] : "rest"}`, tabindex: item ? "-1" : null,
-        title: `${item?.name ?? label}: ${tell(share)} % of the ${WORDS[what]}`, "data-row": item?.id,
-      }, share > 5 ? h("span", {}, label) : null);
+        type: item ? "button" : null, class: `piece ${family}`, tabindex: item ? "-1" : null,
+        title: `${item?.name ?? `${count} rows`}: ${tell(share)} % of the ${WORDS[what]}`, "data-row": item?.id,
+      }, label && h("span", {}, label));
       piece.style.flexGrow = String(Math.max(share, 0.05));
       return piece;
     })));
 }
-/** A name that says enough in a narrow piece: ``downsample.0``, not ``0``. */
-const tag = (item) => (item.label.length > 2 ? item.label : item.name.split(".").slice(-2).join("."));
+/** As much of a name as a piece has room for: ``layer4…conv2``, ``layer4``, or nothing. */
+function tagWithin(item, share) {
+  const room = (share / 100) * Math.min(1480, innerWidth - 56);
+  const [outer] = item.scope.split(".");
+  const names = item.scope ? [`${outer}…${item.label}`, outer] : [item.label];
+  return names.find((name) => name.length * 7.4 + 14 <= room) ?? null;
+}
 /** Neighbours that are too thin to be seen become one piece, of many rows. */
 function merge(sized, total) {
   const found = [];
   for (const { item, size } of sized) {
     const last = found.at(-1);
+    const [family] = familyOf(item.kind);
     if (size / total < 0.004 && sized.length > 40) {
-      if (last && !last.item) [last.size, last.count] = [last.size + size, last.count + 1];
-      else found.push({ item: null, size, count: 1 });
-    } else found.push({ item, size });
+      if (last && !last.item && last.family === family) [last.size, last.count] = [last.size + size, last.count + 1];
+      else found.push({ item: null, size, count: 1, family });
+    } else found.push({ item, size, family });
   }
   return found;
 }

@@ -129,6 +129,8 @@ function drawEdge({ from, to, size }) {
   const label = long ? null : h("text", { x: (x1 + x2) / 2 + 6, y: (y1 + y2) / 2 + 3.5, class: "size" }, clip(size, 22));
   return h("g", { class: long ? "edge long" : "edge" }, h("path", { d: path, "marker-end": "url(#tip)" }), label);
 }
+/** A name that says enough in a box: ``layer1.0``, not ``0``. */
+const tag = (item) => (item.label.length > 2 ? item.label : item.name.split(".").slice(-2).join("."));
 const clip = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 function drawBox({ item, x, y }) {
   const share = item.counts && largest.get(state.heat) ? approximate(item.counts[state.heat]) / largest.get(state.heat) : 0;
@@ -150,6 +152,7 @@ function markGraph(scroll) {
   const own = plan && !$id("graph").hidden && plan.boxes.get(state.selected);
   if (!own || !scroll) return;
   const frame = $id("graph");
+  frame.scrollLeft = own.x + (BOX.width - frame.clientWidth) / 2;
   if (own.y < frame.scrollTop + 40 || own.y > frame.scrollTop + frame.clientHeight - 80) {
     frame.scrollTop = own.y - frame.clientHeight / 2;
   }

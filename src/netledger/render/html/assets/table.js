@@ -137,6 +137,7 @@ function select(id, { scroll = false } = {}) {
     reveal(id);
     rowsSeen = visible(tree);
     drawTable();
+    drawGraph();
     keepInView();
   } else drawRows();
   drawDetail();

@@ -34,7 +34,8 @@ def main() -> None:
     netledger verify alexnet --in torch  built, run, and compared row by row
     netledger zoo                        the networks it knows by name
 
-    MODEL is a name of the zoo or a file. Exit codes: 0 fine, 1 the answer is "no", 2 bad input.
+    MODEL is a name of the zoo, a file, or a live model (package.module:attribute, timm:NAME ...).
+    Exit codes: 0 fine, 1 the answer is "no", 2 bad input.
     """
 
 

@@ -148,39 +148,31 @@ def recording(model: Any, trace: Trace) -> Iterator[None]:
 
 @contextmanager
 def _told(model: Any, trace: Trace) -> Iterator[None]:
-    """Module calls by way of `Module.__call__`, in this thread."""
+    """Module calls by way of the hooks that PyTorch has for all modules, in this thread."""
     paths = {id(m): (name, _kind(m)) for name, m in model.named_modules()}
-    before, thread = torch.nn.Module.__call__, threading.get_ident()
+    thread = threading.get_ident()
+    outer: list[tuple[Any, int]] = []
 
-    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        path = paths.get(id(self))
-        if path is None or threading.get_ident() != thread:
-            return before(self, *args, **kwargs)
-        parent, outer = trace.at, trace.module
-        trace.at, trace.module = len(trace.calls), self
-        trace.calls.append(ModuleCall(*path, parent))
-        try:
-            return before(self, *args, **kwargs)
-        except Exception:
-            if not trace.failed:
-                trace.failed = f"{path[0] or type(self).__name__} ({type(self).__name__})"
-                trace.received = ", ".join(map(_shown, (*args, *kwargs.values())))
-            raise
-        finally:
-            trace.at, trace.module = parent, outer
+    def enter(module: Any, args: Any) -> None:
+        path = paths.get(id(module))
+        if path is not None and threading.get_ident() == thread:
+            outer.append((module, trace.at))
+            parent, trace.at = trace.at, len(trace.calls)
+            trace.calls.append(ModuleCall(*path, parent))
+            trace.module, trace.given = module, args
 
-    torch.nn.Module.__call__ = call
-    try:
+    def leave(module: Any, args: Any, made: Any) -> None:
+        if id(module) in paths and threading.get_ident() == thread:
+            last, at = outer.pop()
+            while last is not module:  # the model went on after an error of its own
+                last, at = outer.pop()
+            trace.at, trace.module = at, outer[-1][0] if outer else None
+
+    hooks = torch.nn.modules.module
+    with ExitStack() as stack:
+        stack.callback(hooks.register_module_forward_pre_hook(enter).remove)
+        stack.callback(hooks.register_module_forward_hook(leave).remove)
         yield
-    finally:
-        torch.nn.Module.__call__ = before
-
-
-def _shown(arg: Any) -> str:
-    """An argument in an error: a tensor's type."""
-    if isinstance(arg, torch.Tensor):
-        return f"{str(arg.dtype)[6:]}{list(arg.shape)}"
-    return type(arg).__name__
 
 
 def _kind(module: Any) -> str:

@@ -243,8 +243,17 @@ def _failed(attempt: Attempt, graph: Graph) -> NetledgerError:
     raised = attempt.error
     text = " ".join(str(raised).split()) or "no message"
     trace = attempt.trace
-    place = trace.failed or "forward"
+    path = trace.calls[trace.at].path if trace.at >= 0 else ""
+    kind = type(trace.module).__name__ if trace.module is not None else "forward"
+    place = f"{path} ({kind})" if path else kind
     error = ShapeError(f"the forward pass failed: {type(raised).__name__}: {text[:400]}")
-    error.at(where=place, received=trace.received)
+    error.at(where=place, received=", ".join(map(_shown, trace.given)))
     error.partial = replace(infer(graph), failed=place)
     return error
+
+
+def _shown(arg: Any) -> str:
+    """An argument in an error: a tensor's type."""
+    if isinstance(arg, torch.Tensor):
+        return f"{str(arg.dtype)[6:]}{list(arg.shape)}"
+    return type(arg).__name__

@@ -31,10 +31,10 @@ def operators_of_torchvision() -> Iterator[None]:
     changes: list[tuple[Any, str, Any]] = []
     if not extension._has_ops():
         _declare()
-        for name, module in list(sys.modules.items()):
-            if name.startswith("torchvision.ops."):
-                changes += [(module, "_has_ops", lambda: True)]
-                changes += [(module, "_assert_has_ops", lambda: None)]
+        for name in ("boxes", "roi_align", "roi_pool", "ps_roi_align", "ps_roi_pool"):
+            module = sys.modules.get(f"torchvision.ops.{name}")
+            changes += [(module, "_has_ops", lambda: True)]
+            changes += [(module, "_assert_has_ops", lambda: None)]
     boxes = sys.modules.get("torchvision.ops.boxes")
     if boxes is not None:  # the other form is a loop over the classes that were found
         changes += [(boxes, "_batched_nms_vanilla", boxes._batched_nms_coordinate_trick)]
@@ -63,6 +63,8 @@ def _keypoints(maps: Any, rois: Any) -> tuple[Any, Any]:
 
 
 def _declare() -> None:
+    if _kept:
+        return
     library = torch.library.Library("torchvision", "FRAGMENT")
     _kept.append(library)
     for name, schema in _SCHEMAS.items():

@@ -130,9 +130,8 @@ class Trace(TorchDispatchMode):  # type: ignore[misc]
     Attributes:
         records: The operators, in order.
         calls: The calls of modules, in order.
-        failed: The module in which the pass failed, if it did.
-        received: What that module was called with.
-        module: The module whose call is running.
+        module: The module whose call is running, or failed.
+        given: What the module that was called last was called with.
         packed: Weights that came out of packed objects: a twin of each, and the dtype it has there.
     """
 
@@ -141,8 +140,8 @@ class Trace(TorchDispatchMode):  # type: ignore[misc]
         self.records: list[Recorded] = []
         self.calls: list[ModuleCall] = []
         self.at = -1
-        self.failed, self.received = "", ""
         self.module: Any = None
+        self.given: tuple[Any, ...] = ()
         self.packed: dict[str, tuple[Any, str]] = {}
         self.batch = batch
         self._known: dict[int, Tensor] = {}

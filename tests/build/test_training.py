@@ -19,7 +19,7 @@ datasets = pytest.importorskip("sklearn.datasets")
 SECONDS = 60
 """Of processor time, so that other work on the machine does not count."""
 SIZE = 64
-BATCHES = 50
+BATCHES = 64
 
 
 @pytest.fixture(scope="module")
@@ -33,11 +33,11 @@ def alexnet() -> Graph:
 
 @pytest.fixture(scope="module")
 def digits() -> tuple[Any, Any]:
-    """150 images of 8×8, enlarged, and what they show."""
+    """500 images of 8×8, enlarged, and what they show."""
     images, labels = datasets.load_digits(return_X_y=True)
-    maps = torch.tensor(images[:150], dtype=torch.float32).reshape(-1, 1, 8, 8) / 8 - 1
+    maps = torch.tensor(images[:500], dtype=torch.float32).reshape(-1, 1, 8, 8) / 8 - 1
     large = torch.nn.functional.interpolate(maps, size=SIZE, mode="bilinear", align_corners=False)
-    return large, torch.tensor(labels[:150])
+    return large, torch.tensor(labels[:500])
 
 
 def batches(images: Any, labels: Any, seed: int) -> Iterator[tuple[Any, Any]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
-from netledger.build.jax.table import RNGS, TABLE
+from netledger.build.jax.layers import RNGS
+from netledger.build.jax.table import TABLE
 from netledger.build.jax.weights import storage
 from netledger.build.source.classes import Style, write_class
 from netledger.build.source.expression import INDENT, Raw, lines

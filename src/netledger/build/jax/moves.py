@@ -1,0 +1,208 @@
+"""Functions of each number, sums, joins and moves in the words of JAX."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from netledger.build.jax.layers import inline
+from netledger.build.source.expression import Items, Raw, call
+from netledger.build.source.kinds import Written
+from netledger.build.source.plan import Site, Writer, batch_free
+from netledger.ops.base import distinct_axes, each_axis
+from netledger.ops.window import pads
+
+FUNCTIONS = {
+    "relu": "nnx.relu",
+    "relu6": "nnx.relu6",
+    "leaky_relu": "nnx.leaky_relu",
+    "elu": "nnx.elu",
+    "selu": "nnx.selu",
+    "celu": "nnx.celu",
+    "silu": "nnx.silu",
+    "mish": "jax.nn.mish",
+    "sigmoid": "nnx.sigmoid",
+    "hard_sigmoid": "nnx.hard_sigmoid",
+    "hard_swish": "nnx.hard_swish",
+    "tanh": "nnx.tanh",
+    "softplus": "nnx.softplus",
+    "softsign": "nnx.soft_sign",
+    "exp": "jnp.exp",
+    "log": "jnp.log",
+    "sqrt": "jnp.sqrt",
+    "abs": "jnp.abs",
+    "negate": "jnp.negative",
+    "erf": "jax.lax.erf",
+}
+
+
+def activation(site: Site) -> Written | None:
+    """A function of each number."""
+    if site.op.function == "gelu":
+        return inline("nnx.gelu", approximate=False)
+    function = FUNCTIONS.get(site.op.function)
+    return inline(function) if function else None  # the bounds of a clip are not kept
+
+
+def softmax(site: Site) -> Written:
+    """``nnx.softmax``, ``nnx.log_softmax``."""
+    axis = site.op.axis if site.op.axis < 0 else site.op.axis - site.rank
+    word = "log_softmax" if site.op.log else "softmax"
+    return inline(f"nnx.{word}", **({} if axis == -1 else {"axis": axis}))
+
+
+def glu(site: Site) -> Written:
+    """``nnx.glu``."""
+    return inline("nnx.glu", axis=site.op.axis)
+
+
+def chained(sign: str) -> Writer:
+    """Tensors with a sign between them: ``x + y``."""
+    return lambda site: Written(inline=lambda x: Raw(f" {sign} ".join(x)))
+
+
+def folded(function: str) -> Writer:
+    """A function of two tensors, over as many as there are."""
+
+    def fold(x: tuple[str, ...]) -> Any:
+        value: Any = Raw(x[0])
+        for name in x[1:]:
+            value = call(function, value, Raw(name))
+        return value
+
+    return lambda site: Written(inline=fold)
+
+
+def average(site: Site) -> Written:
+    """The mean of some tensors."""
+    return Written(inline=lambda x: Raw(f"({' + '.join(x)}) / {len(x)}"))
+
+
+def joined(function: str) -> Writer:
+    """``jnp.concatenate``, ``jnp.stack``."""
+
+    def write(site: Site) -> Written:
+        axis = site.op.axis
+        return Written(
+            inline=lambda x: call(function, Items(tuple(Raw(name) for name in x)), axis=axis)
+        )
+
+    return write
+
+
+def split(site: Site) -> Written:
+    """``jnp.split``, which takes the places of the cuts."""
+    axis = site.op.axis % site.rank
+    cuts, at = [], 0
+    for part in site.op.parts(site.shape[axis])[:-1]:
+        at += part
+        cuts.append(at)
+    many = len(site.node.outputs) > 1
+    return Written(
+        inline=lambda x: call("jnp.split", Raw(x[0]), Items(tuple(cuts)), axis=axis),
+        targets="" if many else "({0},)",
+    )
+
+
+def cut(site: Site) -> Written:
+    """Python's own slices."""
+    op = site.op
+    parts = [":"] * (op.axis % site.rank + 1)
+    stop = "" if op.stop is None else str(op.stop)
+    parts[-1] = f"{op.start or ''}:{stop}" + (f":{op.step}" if op.step != 1 else "")
+    inside = ", ".join(parts)
+    return Written(inline=lambda x: Raw(f"{x[0]}[{inside}]"))
+
+
+def flatten(site: Site) -> Written:
+    """A reshape; the batch stays open."""
+    first, last = site.op.start_dim % site.rank, site.op.end_dim % site.rank
+    if (first, last) == (1, site.rank - 1):
+        return Written(inline=lambda x: Raw(f"{x[0]}.reshape({x[0]}.shape[0], -1)"))
+    return reshape(site)
+
+
+def reshape(site: Site) -> Written:
+    """``reshape``; the batch stays open."""
+    shape = batch_free(site.made)
+    return Written(inline=lambda x: call(f"{x[0]}.reshape", *shape))
+
+
+def permute(site: Site) -> Written:
+    """``transpose``."""
+    order = each_axis(site.op.order, 1)
+    return Written(inline=lambda x: call(f"{x[0]}.transpose", *order))
+
+
+def expand(site: Site) -> Written | None:
+    """``jnp.broadcast_to``, if no size follows from another tensor."""
+    shape = site.made
+    if not all(isinstance(d, int) for d in shape):
+        return None
+    return inline("jnp.broadcast_to", shape)
+
+
+def reduce(site: Site) -> Written | None:
+    """``jnp.mean`` and so on."""
+    op = site.op
+    over = distinct_axes(op.over, site.rank)
+    axes = over[0] if len(over) == 1 else over
+    keep = {"keepdims": True} if op.keepdims else {}
+    if op.function == "norm":
+        return inline("jnp.linalg.norm", axis=axes, **keep) if len(over) <= 1 else None
+    return inline(f"jnp.{op.function}", axis=axes, **keep)
+
+
+def border(site: Site) -> Written | None:
+    """``jnp.pad``."""
+    op = site.op
+    whole = op.whole(site.rank)
+    found = pads(op.padding, site.rank if whole else site.rank - 2)
+    widths = tuple((before, both - before) for before, both in found)
+    widths = widths if whole else ((0, 0), *widths, (0, 0))
+    mode = getattr(op, "mode", "zeros")
+    if mode == "constant" or any(w < 0 for pair in widths for w in pair):
+        return None
+    value = float("-inf") if mode == "lowest" else 0.0
+    if mode in ("reflect", "edge", "wrap"):
+        return inline("jnp.pad", widths, mode=mode)
+    return inline("jnp.pad", widths, **({"constant_values": value} if value else {}))
+
+
+def resize(site: Site) -> Written | None:
+    """``jnp.repeat`` along each axis: nearest neighbours, about which all frameworks agree."""
+    op = site.op
+    if op.mode != "nearest" or op.scale is None:
+        return None
+
+    def write(x: tuple[str, ...]) -> Any:
+        value: Any = Raw(x[0])
+        for axis, times in enumerate(each_axis(op.scale, site.rank - 2), start=1):
+            value = call("jnp.repeat", value, times, axis=axis)
+        return value
+
+    return Written(inline=write)
+
+
+def einsum(site: Site) -> Written:
+    """``jnp.einsum``; `Einsum.terms` has checked that the equation is letters."""
+    ins, out = site.op.terms(len(site.node.inputs))
+    equation = f"{','.join(ins)}->{out}"
+    return Written(inline=lambda x: call("jnp.einsum", equation, *map(Raw, x)))
+
+
+DTYPES = ("float32", "float16", "bfloat16", "int32", "int16", "int8", "uint8", "bool")
+
+
+def cast(site: Site) -> Written | None:
+    """``astype``."""
+    to = site.op.to
+    if to not in DTYPES:
+        return None
+    return Written(
+        inline=lambda x: call(f"{x[0]}.astype", Raw(f"jnp.{to}_" if to == "bool" else f"jnp.{to}"))
+    )
+
+
+def simple(function: str) -> Writer:
+    """A function of all inputs."""
+    return lambda site: inline(function)

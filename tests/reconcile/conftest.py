@@ -41,8 +41,8 @@ class Published(NamedTuple):
         return None
 
 
-def read_claims() -> list[Published]:
-    with (HERE / "claims.csv").open(encoding="utf-8", newline="") as file:
+def read_claims(name: str = "claims.csv") -> list[Published]:
+    with (HERE / name).open(encoding="utf-8", newline="") as file:
         return [Published(**row) for row in csv.DictReader(file)]
 
 
@@ -50,6 +50,12 @@ def read_claims() -> list[Published]:
 def claims() -> list[Published]:
     """Every published claim."""
     return read_claims()
+
+
+@pytest.fixture(scope="session")
+def variants() -> list[Published]:
+    """What libraries count for models that are built otherwise than by default."""
+    return read_claims("variants.csv")
 
 
 @pytest.fixture(scope="session")

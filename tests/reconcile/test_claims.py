@@ -56,18 +56,58 @@ def test_every_claim(
     claims: list[Any], network: Callable[..., Ledger], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """All of claims.csv; the table is kept in docs/proofs/claims.md."""
+    found = measure(claims, network, capsys)
+    write(PAGE, "# Published counts", PUBLISHED, found)
+    assert share(1, found) >= 0.90 and share(3, found) >= 0.97
+    assert all(o.rank == 1 for o in found if o.claim.cause == "rounding")
+    assert max(o.seconds for o in found) < SECONDS
+
+
+@pytest.mark.slow
+def test_every_variant(
+    variants: list[Any], network: Callable[..., Ledger], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Models built with other arguments; the table is kept in docs/proofs/variants.md."""
+    found = measure(variants, network, capsys)
+    write(PAGE.with_name("variants.md"), "# Variants of library models", VARIANTS, found)
+    assert share(1, found) >= 0.90 and share(3, found) >= 0.90
+    assert max(o.seconds for o in found) < SECONDS
+
+
+PUBLISHED = (
+    "Counts out of papers, model cards and tables, each against a network as netledger reads it, "
+    "and whether `netledger reconcile` names the known cause of the difference. Counts whose cause "
+    "nobody knows are left out. What a cause costs beforehand was set with these in view. Written "
+    "by `make prove`; the claims, with their citations, are in `tests/reconcile/claims.csv`."
+)
+VARIANTS = (
+    "What PyTorch counts for a model that is built with other arguments, claimed of the model as "
+    "it is built by default. The list was made after the search was finished: on its first run 88 "
+    "of 94 causes came first, and 88 among the first three. Then three gaps that it showed were "
+    "mended (biases of layers with one name, several stages deeper at once, MobileNet's rounded "
+    "widths). Written by `make prove`; the calls are in `tests/reconcile/variants.csv`."
+)
+
+
+def measure(
+    claims: list[Any], network: Callable[..., Ledger], capsys: pytest.CaptureFixture[str]
+) -> list[Outcome]:
     found = []
     for outcome in outcomes(claims, network):
         found.append(outcome)
         with capsys.disabled():
             print(line(outcome), flush=True)
         gc.collect()
-    PAGE.write_text("\n".join(report(found)) + "\n", encoding="utf-8")
-    first = sum(o.rank == 1 for o in found)
-    third = sum(o.rank is not None and o.rank <= 3 for o in found)
-    assert first >= 0.90 * len(found) and third >= 0.97 * len(found)
-    assert all(o.rank == 1 for o in found if o.claim.cause == "rounding")
-    assert max(o.seconds for o in found) < SECONDS
+    return found
+
+
+def share(rank: int, found: list[Outcome]) -> float:
+    """For how many the cause is among the first explanations."""
+    return count(rank, found) / len(found)
+
+
+def count(rank: int, found: list[Outcome]) -> int:
+    return sum(o.rank is not None and o.rank <= rank for o in found)
 
 
 def line(o: Outcome) -> str:
@@ -78,30 +118,22 @@ def line(o: Outcome) -> str:
     return f"| {' | '.join(str(cell).replace('|', ' or ') for cell in cells)} |"
 
 
-def report(found: list[Outcome]) -> Iterator[str]:
-    first = sum(o.rank == 1 for o in found)
-    third = sum(o.rank is not None and o.rank <= 3 for o in found)
+def write(page: Path, title: str, about: str, found: list[Outcome]) -> None:
     hard = [o for o in found if o.claim.cause not in ("equal", "rounding")]
-    hit = sum(o.rank == 1 for o in hard)
     slowest = max(found, key=lambda o: o.seconds)
-    yield "# Published counts"
-    yield ""
-    yield (
-        "Counts out of papers, model cards and tables, each against a network as netledger reads "
-        "it, and whether `netledger reconcile` names the known cause of the difference. Written by "
-        "`make prove`; the claims, with their citations, are in `tests/reconcile/claims.csv`."
-    )
-    yield ""
-    yield f"- {len(found)} claims about {len({o.claim.model for o in found})} networks"
-    yield f"- the cause is the first explanation for {first} ({share(first, found)})"
-    yield f"- it is among the first three for {third} ({share(third, found)})"
-    yield f"- of the {len(hard)} that are neither equal nor merely rounded: {hit} first"
-    yield f"- slowest: {slowest.claim.model}, {slowest.seconds:.1f} s of processor time"
-    yield ""
-    yield "| network | count | claim | cause | rank | first explanation |"
-    yield "|---|---:|---|---|---|---|"
-    yield from map(line, found)
+    lines = [
+        *(title, "", about, ""),
+        f"- {len(found)} claims about {len({o.claim.model for o in found})} networks",
+        f"- the cause is the first explanation for {told(1, found)}",
+        f"- it is among the first three for {told(3, found)}",
+        f"- of the {len(hard)} that are neither equal nor merely rounded: {told(1, hard)} first",
+        f"- slowest: {slowest.claim.model}, {slowest.seconds:.1f} s of processor time",
+        *("", "| network | count | claim | cause | rank | first explanation |"),
+        "|---|---:|---|---|---|---|",
+        *map(line, found),
+    ]
+    page.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def share(part: int, whole: list[Outcome]) -> str:
-    return f"{100 * part / len(whole):.1f} %"
+def told(rank: int, found: list[Outcome]) -> str:
+    return f"{count(rank, found)} ({100 * share(rank, found):.1f} %)"

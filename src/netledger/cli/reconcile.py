@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from netledger.cli.common import (
@@ -16,6 +18,11 @@ from netledger.cli.common import (
 )
 
 FORMATS = ("text", "json")
+
+
+def again(model: str, shape: tuple[Any, ...]) -> Any:
+    """The ledger of MODEL on another input."""
+    return read_ledger(model, ("x".join(map(str, shape)),), None)
 
 
 @click.command()
@@ -55,6 +62,7 @@ def reconcile(
 
     format = chosen(format, output, FORMATS)
     stated = parse_claim(claim)
-    found = answer(read_ledger(model, inputs, None), stated, SECONDS)
+    ledger = read_ledger(model, inputs, None)
+    found = answer(ledger, stated, SECONDS, lambda shape: again(model, shape))
     write_text(write(found, format), output)
     ctx.exit(0 if found.explanations else ANSWER_IS_NO)

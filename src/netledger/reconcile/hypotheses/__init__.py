@@ -12,15 +12,7 @@ from netledger.reconcile.hypotheses.counting import (
     Trained,
     Unused,
 )
-from netledger.reconcile.hypotheses.ends import (
-    AuxHead,
-    Channels,
-    Classes,
-    Head,
-    Positions,
-    Ties,
-    Vocabulary,
-)
+from netledger.reconcile.hypotheses.ends import AuxHead, Channels, Classes, Head
 from netledger.reconcile.hypotheses.layers import Groups, Kernels, Neighbours, Sparse
 from netledger.reconcile.hypotheses.maps import (
     FlattenMaps,
@@ -30,6 +22,7 @@ from netledger.reconcile.hypotheses.maps import (
     Strides,
 )
 from netledger.reconcile.hypotheses.stored import Bias, NormAffine
+from netledger.reconcile.hypotheses.tables import Positions, Ties, Vocabulary
 from netledger.reconcile.hypotheses.widths import Factor, Widths
 
 HYPOTHESES: tuple[Hypothesis, ...] = (

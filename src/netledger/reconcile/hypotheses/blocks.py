@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
+from itertools import product as product_of
 from typing import NamedTuple
 
 from netledger.graph import BIAS, BUFFER, WEIGHT
@@ -15,6 +16,7 @@ from netledger.reconcile.proposal import Cell, Proposal
 from netledger.reconcile.subject import CONV, LINEAR, Subject, outputs_of, sizes, tensor, weight_of
 from netledger.reconcile.words import listed, named, product, several, signed, stored
 
+FEW_BLOCKS = 9
 MOST = 64
 """Nobody forgets more blocks than this."""
 
@@ -102,6 +104,8 @@ class Depth(Hypothesis):
                     if not fixed:
                         yield from _blocks(s, some, more, 4.0 + len(some) / 4)
         yield from self._layers(s, low, high)
+        last = {f.stem: f for f in found}
+        yield from _stages(s, list(last.values()), low, high)
 
     @staticmethod
     def _layers(s: Subject, low: int, high: int) -> Iterator[Proposal]:
@@ -109,6 +113,47 @@ class Depth(Hypothesis):
             for more in multiples(row.params or 0, low, high, range(2, 9)):
                 if 1 < more <= MOST and s.quantity == "params":
                     yield from _copies(s, [row], more, 7.0)
+
+
+def _stages(s: Subject, found: list[Family], low: int, high: int) -> Iterator[Proposal]:
+    """Other numbers of blocks in several stages, as ResNet-34 has them instead of ResNet-18.
+
+    All but one are counted through, that one is solved for.
+    """
+    units = [s.weigh(f.cells) or 0 for f in found]
+    if low != high or not 2 <= len(found) <= 4 or min(units) <= 0:
+        return
+    sign = 1 if low > 0 else -1
+    seen = set()
+    for solved, unit in enumerate(units):
+        others = [i for i in range(len(units)) if i != solved]
+        for counts in product_of(range(FEW_BLOCKS), repeat=len(others)):
+            left = abs(low) - sum(n * units[i] for n, i in zip(counts, others, strict=True))
+            if left < 0 or left % unit or left // unit > MOST:
+                continue
+            more = [0] * len(units)
+            for n, i in zip(counts, others, strict=True):
+                more[i] = n
+            more[solved] = left // unit
+            if tuple(more) not in seen and sum(n > 0 for n in more) > 1:
+                seen.add(tuple(more))
+                if sign > 0 or all(n < len(f.blocks) for n, f in zip(more, found, strict=True)):
+                    yield from _of_stages(s, found, [sign * n for n in more])
+
+
+def _of_stages(s: Subject, found: list[Family], more: list[int]) -> Iterable[Proposal]:
+    cells = [
+        c._replace(delta=c.delta * n) for f, n in zip(found, more, strict=True) for c in f.cells
+    ]
+    units = [s.weigh(f.cells) or 0 for f in found]
+    what = ", ".join(f"{abs(n)} like {f.names[-1]}" for f, n in zip(found, more, strict=True) if n)
+    terms = [f"{signed(n)}×{u:,}" for n, u in zip(more, units, strict=True) if n]
+    total = sum(n * u for n, u in zip(more, units, strict=True))
+    cost = 5.0 + sum(one_of(1 + abs(n)) for n in more)
+    text = f"{'more' if max(more) > 0 else 'fewer'} blocks: {what}"
+    how = f"{' '.join(terms)} = {signed(total)}"
+    some = [f for f, n in zip(found, more, strict=True) if n]
+    return [_of_blocks(p, some) for p in s.offer("depth", cost, text, cells, arithmetic=how)]
 
 
 def _blocks(s: Subject, some: Sequence[Family], more: int, cost: float) -> Iterable[Proposal]:
@@ -127,7 +172,8 @@ def _blocks(s: Subject, some: Sequence[Family], more: int, cost: float) -> Itera
 def _of_blocks(p: Proposal, some: Sequence[Family]) -> Proposal:
     from dataclasses import replace
 
-    arithmetic = f"{p.arithmetic} = {signed(p.delta)}" if "×" in p.arithmetic else p.arithmetic
+    whole = "×" not in p.arithmetic or " = " in p.arithmetic
+    arithmetic = p.arithmetic if whole else f"{p.arithmetic} = {signed(p.delta)}"
     return replace(p, rows=tuple(f.names[-1] for f in some), arithmetic=arithmetic)
 
 

@@ -1,22 +1,19 @@
-"""The two ends of a network: classes, heads, vocabularies, positions, ties."""
+"""The two ends of a network: channels of the input, classes, heads."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from math import isqrt
 
-from netledger.conventions.roles import aux_heads, heads, position_embeddings
+from netledger.conventions.roles import aux_heads, heads
 from netledger.edits import SetField
-from netledger.graph import BIAS, BUFFER, WEIGHT
+from netledger.graph import BIAS, WEIGHT
 from netledger.ledger import Row
 from netledger.reconcile.claim import PARAMS
 from netledger.reconcile.hypotheses.base import Hypothesis, multiples, number_cost, one_of
 from netledger.reconcile.proposal import Cell, Proposal
 from netledger.reconcile.subject import (
     CONV,
-    EMBEDDING,
     LINEAR,
-    TENSOR,
     Subject,
     outputs_of,
     sizes,
@@ -31,14 +28,6 @@ CLASSES = (
     *(10450, 11221, 11821, 512, 768, 1024, 2048),
 )
 """ImageNet, CIFAR, Caltech, Places, Flowers, Kinetics, COCO, VOC … and their backgrounds."""
-VOCABULARIES = (
-    *(30522, 30000, 28996, 50257, 50265, 50304, 50272, 32000, 32128, 32001, 32064, 128256),
-    *(256000, 256128, 250002, 250880, 49408, 151936, 152064, 129280, 51200, 50280, 50277, 50400),
-    *(30528, 119547, 105879, 21128, 31002, 100352, 65024, 64000, 102400, 131072, 49152, 32768),
-)
-SIDES = (7, 8, 10, 12, 14, 16, 20, 21, 24, 27, 28, 30, 31, 32, 33, 36, 37, 40, 48, 64)
-"""Patches along a side, for inputs of 224, 384, 448, 512, 518 … and patches of 8, 14, 16, 32."""
-LENGTHS = (128, 256, 512, 514, 1024, 1026, 2048, 2050, 4096, 8192, 77, 1500, 448)
 
 
 def last_layers(s: Subject) -> tuple[Row, ...]:
@@ -237,44 +226,6 @@ def _channels(s: Subject) -> Iterator[int]:
             )  # fmt: skip
 
 
-class Ties(Hypothesis):
-    """Shared tensors counted again, or tensors shared that need not be."""
-
-    def fixed(self, s: Subject) -> Iterable[Proposal]:
-        """What is shared, together and one by one; what could be."""
-        tied = [(r, p) for r in s.rows for p in r.parameters if p.tied_to is not None]
-        large = [(r, p) for r, p in tied if len(p.shape) > 1]
-        if s.quantity != PARAMS:
-            return
-        for chosen in [large, *([pair] for pair in large if len(large) > 1)]:
-            if chosen and type(chosen[0][1].count) is int:
-                deltas = [p.count for _, p in chosen]
-                names = listed(f"{r.name}.{p.name}" for r, p in chosen)
-                text = f"shared tensors counted again: {names}"
-                touched = frozenset(f"{r.name}/{p.name}" for r, p in chosen)
-                rows = tuple(dict.fromkeys(r.name for r, _ in chosen))
-                yield Proposal(
-                    "tied-embedding", rows, sum(deltas), text, sum_up(deltas), 2.0, touched
-                )
-        for table in s.sort(EMBEDDING):
-            yield from self._of_table(s, table, bool(tied))
-
-    def _of_table(self, s: Subject, table: Row, tied: bool) -> Iterable[Proposal]:
-        weight = weight_of(table)
-        if weight is None or weight.shape[0] < 256:
-            return
-        for row in s.sort(LINEAR):
-            other = weight_of(row)
-            if other is not None and other.shape == weight.shape:
-                cells = [Cell(row.name, other.name, WEIGHT, -other.count)]
-                text = f"{row.name} shares the matrix of {table.name}"
-                yield from s.offer("tied-embedding", 2.5, text, cells)
-        if not tied and weight.shape[0] > 4096:
-            text = f"an output layer as large as {table.name}, which it does not share"
-            cells = [Cell("output layer", "weight", WEIGHT, weight.count)]
-            yield from s.offer("tied-embedding", 4.5, text, cells)
-
-
 class Channels(Hypothesis):
     """Images with other channels: grey, with depth or infrared, several stacked."""
 
@@ -296,108 +247,3 @@ class Channels(Hypothesis):
             text = f"images of {number} channel{'s' * (number > 1)} instead of {own}"
             text = f"{text} in {listed(r.name for r in rows)}"
             yield from s.offer("input-size", 3.0 if number in (1, 3) else 4.5, text, cells)
-
-
-class Vocabulary(Hypothesis):
-    """Another number of tokens."""
-
-    def fixed(self, s: Subject) -> Iterable[Proposal]:
-        """Well-known vocabularies."""
-        for rows, own in self._tables(s):
-            for size in VOCABULARIES:
-                yield from self._other(s, rows, own, size - own)
-
-    def solve(self, s: Subject, low: int, high: int) -> Iterable[Proposal]:
-        """Whatever number of tokens gives the difference."""
-        for rows, own in self._tables(s):
-            unit = s.weigh(self._cells(rows, own, 1))
-            for more in multiples(unit or 0, low, high):
-                if own < 4 * (own + more) < 40 * own and own + more not in VOCABULARIES:
-                    yield from self._other(s, rows, own, more)
-
-    @staticmethod
-    def _tables(s: Subject) -> Iterator[tuple[list[Row], int]]:
-        """The largest table of embeddings, with everything that has as many rows."""
-        tables = [r for r in s.sort(EMBEDDING) if weight_of(r) is not None]
-        if not tables:
-            return
-        largest = max(tables, key=lambda r: weight_of(r).count)  # type: ignore[union-attr]
-        own = outputs_of(largest)
-        rows = [largest, *(r for r in s.sort(LINEAR) if _rows_of(r) == own)]
-        yield rows, own
-
-    @staticmethod
-    def _cells(rows: list[Row], own: int, more: int) -> list[Cell]:
-        return [
-            Cell(r.name, p.name, p.role, more * p.count // own)
-            for r in rows
-            for p in r.parameters
-            if p.tied_to is None and p.shape and p.shape[0] == own
-        ]
-
-    def _other(self, s: Subject, rows: list[Row], own: int, more: int) -> Iterable[Proposal]:
-        cost = 4.5 if own + more in VOCABULARIES else 5.0 + number_cost(own + more) / 2
-        return s.offer(
-            "vocabulary",
-            cost,
-            f"a vocabulary of {own + more:,} instead of {own:,}",
-            self._cells(rows, own, more),
-            arithmetic=f"{signed(more)} × {(s.weigh(self._cells(rows, own, 1)) or 0):,}",
-        )
-
-
-def _rows_of(row: Row) -> int:
-    shapes = [p.shape for p in row.parameters if p.role != BUFFER and p.shape]
-    return int(shapes[0][0]) if shapes and type(shapes[0][0]) is int else 0
-
-
-class Positions(Hypothesis):
-    """Learned embeddings of more positions, or of fewer: another input size, another length."""
-
-    def solve(self, s: Subject, low: int, high: int) -> Iterable[Proposal]:
-        """The number of positions that gives the difference."""
-        for row in self._tables(s):
-            weight = weight_of(row)
-            if weight is None or len(weight.shape) < 2:
-                continue
-            dim = sizes(weight)[-1]
-            own = weight.count // dim
-            extra = own - isqrt(own) ** 2 if s.is_a(row, TENSOR) else 0
-            if extra > 2:
-                continue
-            usual = LENGTHS if not s.is_a(row, TENSOR) else _squares(SIDES, extra)
-            known = LENGTHS if not s.is_a(row, TENSOR) else _squares(range(2, 129), extra)
-            for more in multiples(dim, low, high, [n - own for n in usual]):
-                if own + more in known:
-                    cost = 3.0 if own + more in usual else 6.0
-                    yield from self._other(s, row, own, more, dim, extra, cost)
-
-    @staticmethod
-    def _tables(s: Subject) -> list[Row]:
-        return s.once("position embeddings", _position_tables)
-
-    @staticmethod
-    def _other(
-        s: Subject, row: Row, own: int, more: int, dim: int, extra: int, cost: float
-    ) -> Iterable[Proposal]:
-        new, side = own + more, isqrt(own + more - extra)
-        text = f"{new:,} positions instead of {own:,} in {row.name}"
-        if s.is_a(row, TENSOR):
-            old = isqrt(own - extra)
-            text = f"input of {side}×{side} patches instead of {old}×{old}: {text}"
-        yield from s.offer(
-            "input-size",
-            cost,
-            text,
-            [Cell(row.name, "weight", WEIGHT, more * dim)],
-            arithmetic=f"{signed(more)} × {dim:,} = {signed(more * dim)}",
-        )
-
-
-def _position_tables(s: Subject) -> list[Row]:
-    named = position_embeddings(s.ledger)
-    return [row for row in s.rows if row.name in named]
-
-
-def _squares(sides: Iterable[int], extra: int) -> list[int]:
-    return [n * n + extra for n in sides]

@@ -80,8 +80,8 @@ def _classes(s: Subject, rows: Sequence[Row]) -> Iterator[Choice]:
 def _by_word(rows: Sequence[Row]) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = {}
     for row in rows:
-        found.setdefault(row.name.rpartition(".")[2], []).append(row)
-        found.setdefault(last_word(row.name), []).append(row)
+        for word in {row.name.rpartition(".")[2], last_word(row.name)}:
+            found.setdefault(word, []).append(row)
     return {word: alike for word, alike in found.items() if len(alike) > 1}
 
 

@@ -9,6 +9,7 @@ from netledger.edits import SetField
 from netledger.graph import BIAS, BUFFER, WEIGHT
 from netledger.ledger import Row
 from netledger.ops import Activation, Conv, Dropout, Flatten, Identity, Linear, PReLU
+from netledger.ops.conv import DepthwiseConv
 from netledger.ops.norm import ChannelNorm, LayerNorm, LocalResponseNorm
 from netledger.ops.pool import AdaptivePool, GlobalPool, Pool
 from netledger.reconcile.hypotheses.base import Change, Hypothesis, multiples, number_cost, one_of
@@ -36,6 +37,7 @@ FACTORS = (
     *(Fraction(1, 3), Fraction(2, 3), Fraction(11, 10), Fraction(6, 5), Fraction(13, 10)),
     Fraction(7, 5),
 )
+MULTIPLIERS = tuple(Fraction(n, 100) for n in (25, 35, 50, 75, 100, 110, 120, 130, 140, 150, 200))
 MOST_ROWS = 400
 Unit = tuple[list[Row], list[Cell], float]
 
@@ -185,6 +187,7 @@ class Factor(Hypothesis):
             for r in (*s.sort(CONV), *s.sort(LINEAR))
             if r.name not in last and isinstance(r.op, Conv | Linear)
         ]
+        yield from _divisible(s)
         convs = [r for r in rows if isinstance(r.op, Conv)]
         alone = {r.name for some, _, _ in s.once("width units", find_units) for r in some}
         inner = [r for r in convs if r.name in alone]
@@ -205,6 +208,52 @@ class Factor(Hypothesis):
                     cost = 4.0 if factor in (2, Fraction(1, 2)) else 5.0
                     text = f"{factor} times as many kernels in {several(len(chosen), what)}"
                     yield Change("width", cost, text, edits)
+
+
+def _divisible(s: Subject) -> Iterator[Change]:
+    """MobileNet's multiplier: widths rounded to multiples of 8, the last not narrowed."""
+    convs = [r for r in s.sort(CONV) if isinstance(r.op, Conv | DepthwiseConv)]
+    if len(convs) < 8 or not any(_depthwise(r) for r in convs):
+        return
+    for factor in MULTIPLIERS:
+        edits = list(_multiplied(convs, factor))
+        text = f"width multiplier {float(factor):g}, rounded to multiples of 8"
+        yield Change("width", 4.0, text, tuple(edits))
+
+
+def _multiplied(convs: list[Row], factor: Fraction) -> Iterator[SetField]:
+    """Projections are rounded; expansions are as many times as wide as before."""
+    width = before = projected = 0
+    for row, after in zip(convs, [*convs[1:], None], strict=True):
+        own = outputs_of(row)
+        if _depthwise(row):
+            if not isinstance(row.op, DepthwiseConv):
+                yield SetField(row.name, "out_channels", width)
+                yield SetField(row.name, "groups", width)
+            continue
+        if before and after is not None and _depthwise(after) and own % before == 0:
+            width = own // before * projected
+        elif after is None and factor < 1:
+            return
+        else:
+            width = projected = rounded(own * factor)
+            before = own
+        yield SetField(row.name, "out_channels", width)
+
+
+def _depthwise(row: Row) -> bool:
+    groups = getattr(row.op, "groups", 1)
+    return isinstance(row.op, DepthwiseConv) or (groups > 1 and groups == outputs_of(row))
+
+
+def rounded(width: Fraction) -> int:
+    """The nearest multiple of 8 that is not 10 % below. Howard et al. (2017), as in TF-slim.
+
+    >>> rounded(Fraction(24 * 7, 5))
+    32
+    """
+    found = max(8, int(width + 4) // 8 * 8)
+    return found + 8 if found < Fraction(9, 10) * width else found
 
 
 def _widen(row: Row, width: Fraction) -> SetField:

@@ -14,10 +14,18 @@ const $next = (all, otherwise) => {
 const $zip = (...all) => {
   const last = all[all.length - 1];
   const strict = last instanceof $KW && all.pop().values.strict;
-  const lists = all.map((x) => (Array.isArray(x) ? x : [...x]));
-  const least = Math.min(...lists.map((x) => x.length));
-  if (strict && lists.some((x) => x.length !== least)) throw new $ValueError("zip: lengths differ");
-  return Array.from({ length: lists.length ? least : 0 }, (_, i) => lists.map((x) => x[i]));
+  let least = all.length ? Infinity : 0;
+  for (let k = 0; k < all.length; k++) {
+    if (!Array.isArray(all[k])) all[k] = [...all[k]];
+    if (strict && k && all[k].length !== least) throw new $ValueError("zip: lengths differ");
+    if (all[k].length < least) least = all[k].length;
+  }
+  const found = new Array(least);
+  for (let i = 0; i < least; i++) {
+    const one = (found[i] = new Array(all.length));
+    for (let k = 0; k < all.length; k++) one[k] = all[k][i];
+  }
+  return found;
 };
 const $enumerate = (all, start = 0n) => {
   let i = start instanceof $KW ? start.values.start : start;

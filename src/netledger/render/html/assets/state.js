@@ -140,6 +140,11 @@ const say = (text) => { $id("said").textContent = text; };
 const MATH = new Set(["mrow", "mi", "mn", "mo", "msup", "msub", "mfrac"]);
 /** MathML out of the printed form of a formula; nothing but the elements above gets through. */
 function math(source) {
+  if (!known.has(source)) known.set(source, makeMath(source));
+  return known.get(source).cloneNode(true);
+}
+const known = new Map(); // most lines are the same after an edit
+function makeMath(source) {
   const space = "http://www.w3.org/1998/Math/MathML";
   const parsed = new DOMParser().parseFromString(`<mrow>${source}</mrow>`, "application/xml");
   const copy = (node) => {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,8 +15,8 @@ from netledger.graph import BATCH, TensorType
 torch = pytest.importorskip("torch")
 datasets = pytest.importorskip("sklearn.datasets")
 
-SECONDS = 60
-"""Of processor time, so that other work on the machine does not count."""
+EPOCHS = 40
+"""More than twice as many as it takes; how long they take is in docs/build.md."""
 SIZE = 64
 BATCHES = 64
 
@@ -51,9 +50,9 @@ def test_in_pytorch(alexnet: Graph, digits: tuple[Any, Any]) -> None:
     torch.manual_seed(0)
     model = netledger.build(alexnet, "torch")
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-    begin, accuracy, epoch = time.process_time(), 0.0, 0
+    accuracy, epoch = 0.0, 0
     while accuracy <= 0.95:
-        assert time.process_time() - begin < SECONDS, f"{accuracy:.0%} after {epoch} epochs"
+        assert epoch < EPOCHS, f"{accuracy:.0%} after {epoch} epochs"
         for x, y in batches(images, labels, epoch):
             optimizer.zero_grad()
             torch.nn.functional.cross_entropy(model(x), y).backward()
@@ -63,6 +62,7 @@ def test_in_pytorch(alexnet: Graph, digits: tuple[Any, Any]) -> None:
         with torch.no_grad():
             accuracy = (model(images).argmax(1) == labels).float().mean().item()
         model.train()
+    print(f"PyTorch: {accuracy:.1%} after {epoch} epochs")
     assert epoch > 1  # it did not begin there
 
 
@@ -74,10 +74,11 @@ def test_in_keras(alexnet: Graph, digits: tuple[Any, Any]) -> None:
     model = netledger.build(alexnet, "keras")
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(1e-3), loss, metrics=["accuracy"])
-    begin, accuracy, epoch = time.process_time(), 0.0, 0
+    accuracy, epoch = 0.0, 0
     while accuracy <= 0.95:
-        assert time.process_time() - begin < SECONDS, f"{accuracy:.0%} after {epoch} epochs"
+        assert epoch < EPOCHS, f"{accuracy:.0%} after {epoch} epochs"
         model.fit(images, labels, batch_size=BATCHES, epochs=1, verbose=0)
         epoch += 1
         accuracy = model.evaluate(images, labels, batch_size=250, verbose=0)[1]
+    print(f"Keras: {accuracy:.1%} after {epoch} epochs")
     assert epoch > 1

@@ -116,10 +116,12 @@ def _theirs(model: Any, ledger: netledger.Ledger) -> Measured:
 def _independent_macs(model: Any, arguments: tuple[Any, ...] | None = None) -> int:
     """One sample, in evaluation, by the formulas of torch.utils.flop_counter."""
     import torch
+    from torch.fx.experimental import _config as config
     from torch.utils._python_dispatch import TorchDispatchMode
     from torch.utils.flop_counter import flop_registry
 
     from netledger.readers.inputs import Arguments
+    from netledger.readers.torch_module.data import LARGEST
     from netledger.readers.torch_module.defaults import default_arguments
     from netledger.readers.torch_module.model import _fast_path_off
     from netledger.readers.torch_module.read import is_tensor, type_of
@@ -131,7 +133,9 @@ def _independent_macs(model: Any, arguments: tuple[Any, ...] | None = None) -> i
         def __torch_dispatch__(
             self, func: Any, types: Any, args: Any = (), kwargs: Any = None
         ) -> Any:
-            made = func(*args, **(kwargs or {}))
+            name = func._schema.name
+            largest = LARGEST[name[13:]] if name.startswith("torchvision::") else None
+            made = largest(func, *args) if largest else func(*args, **(kwargs or {}))
             formula = flop_registry.get(func._overloadpacket)
             if formula is not None:
                 self.flops += formula(*args, **(kwargs or {}), out_val=made)
@@ -148,6 +152,11 @@ def _independent_macs(model: Any, arguments: tuple[Any, ...] | None = None) -> i
 
     given = default_arguments(model) if arguments is None else Arguments(arguments)
     model.to("meta").eval()
-    with torch.no_grad(), operators_of_torchvision(), _fast_path_off(), Count() as count:
-        model(*map(tensor, given.args), **{k: tensor(v) for k, v in given.kwargs.items()})
+    before = config.meta_nonzero_assume_all_nonzero
+    config.meta_nonzero_assume_all_nonzero = True  # the largest that it can be, as in the ledger
+    try:
+        with torch.no_grad(), operators_of_torchvision(), _fast_path_off(), Count() as count:
+            model(*map(tensor, given.args), **{k: tensor(v) for k, v in given.kwargs.items()})
+    finally:
+        config.meta_nonzero_assume_all_nonzero = before
     return count.flops // 2

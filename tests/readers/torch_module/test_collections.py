@@ -45,7 +45,7 @@ def differences(row: Measured) -> list[str]:
     if row["their_macs"] is None:
         found.append(f"not counted by PyTorch: {row['why_not']}")
     elif row["macs"] != row["their_macs"]:
-        found.append(f"MACs: {row['macs']:,}, PyTorch {row['their_macs']:,}")
+        found.append(f"MACs: {row['macs']}, PyTorch {row['their_macs']}")
     return found
 
 
@@ -63,8 +63,9 @@ def test_sample(name: str, measure: Callable[[str], Measured]) -> None:
 def test_all(collection: str, prove: Callable[..., list[Measured]]) -> None:
     """Every model; `make prove` keeps the tables in docs/proofs."""
     library: Any = references._import({"timm": "timm"}.get(collection, "torchvision.models"))
-    rows = prove(collection, [f"{collection}:{name}" for name in library.list_models()])
-    text = page(collection, _version(collection), rows)
+    names = [f"{collection}:{name}" for name in library.list_models()]
+    rows = prove(collection, names)
+    text = page(collection, _version(collection), rows, len(names))
     (PAGES / f"{collection}.md").write_text(text, encoding="utf-8")
     print(text[: text.index("\n| ")])
     wrong = {row["name"]: differences(row) for row in rows if "error" in row or row["unknown"]}
@@ -78,7 +79,7 @@ def _version(package: str) -> str:
     return version(package)
 
 
-def page(collection: str, version: str, rows: list[Measured]) -> str:
+def page(collection: str, version: str, rows: list[Measured], total_models: int) -> str:
     """The proof as a page."""
     read = [row for row in rows if "error" not in row]
     equal = [row for row in read if not differences(row)]
@@ -90,13 +91,14 @@ def page(collection: str, version: str, rows: list[Measured]) -> str:
     lines = [
         f"# Models of {collection}",
         "",
-        f"Every model of {collection} {version}, made on the meta device and read live, one sample "
+        f"Models of {collection} {version}, made on the meta device and read live, one sample "
         "in evaluation. Compared with PyTorch itself: parameters, trainable parameters and buffers "
         "(without the counters of batches of batch normalisation) with its own lists, every output "
         "shape with the one that PyTorch computes, multiply-accumulates with the formulas of "
         "`torch.utils.flop_counter`, halved. Written by `make prove`.",
         "",
-        f"- models: {len(rows)}; read: {len(read)}; equal in everything: {len(equal)}",
+        f"- models: {total_models:,}; tried: {len(rows):,}; read: {len(read):,}; equal in "
+        f"everything: {len(equal):,}",
         f"- rows: {total:,}; derived by a rule: {total - stated:,} ({share:.2f}%); the others have "
         "the shape that PyTorch states, store nothing and multiply nothing: "
         + ", ".join(f"{kind} {count:,}" for kind, count in kinds.most_common(12)),

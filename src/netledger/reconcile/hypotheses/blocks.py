@@ -121,8 +121,10 @@ def _stages(s: Subject, found: list[Family], low: int, high: int) -> Iterator[Pr
     All but one are counted through, that one is solved for.
     """
     units = [s.weigh(f.cells) or 0 for f in found]
-    if low != high or not 2 <= len(found) <= 4 or min(units) <= 0:
+    if low != high or not 2 <= len(found) <= 4 or min(units) <= 0 or s.most < 8.0:
         return
+    if s.once("stages", lambda _: low) != low:
+        return  # only for the claim itself, not beside other causes
     sign = 1 if low > 0 else -1
     seen = set()
     for solved, unit in enumerate(units):

@@ -52,6 +52,8 @@ class Conventions(Hypothesis):
             kind, cost = KNOWN.get(convention.name, ("convention", TOOL_COST))
             if not convention.tool and convention.name not in KNOWN:
                 continue
+            if cost > s.most:
+                continue
             found = convention.count(s.ledger)
             if type(found.total) is int and found.total != s.count:
                 yield _proposal(s, convention, found, kind, cost)

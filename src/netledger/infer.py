@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from netledger.errors import NetledgerError, ShapeError
 from netledger.formula import Formula, prod, substitute
 from netledger.formula.simplify import simplify
-from netledger.graph import BATCH, Graph, Node, Parameter, Shape, TensorType
+from netledger.graph import BATCH, BUFFER, Graph, Node, Parameter, Shape, TensorType
 from netledger.ledger import Finding, Ledger, Row, Stored, sums
 from netledger.ops.base import ALL, Op, Window, size
 from netledger.ops.fields import LARGEST
@@ -238,7 +238,7 @@ class _Book:
             [
                 Stored(
                     p.name,
-                    p.role,
+                    BUFFER if q.role == BUFFER else p.role,
                     p.shape,
                     q.dtype or p.dtype or computes_in,
                     p.trainable and node.trainable and q.trainable,
@@ -272,6 +272,9 @@ class _Book:
     def _compare_parameters(
         self, node: Node, derived: tuple[Parameter, ...], recorded: tuple[Parameter, ...]
     ) -> None:
+        if len(derived) == len(recorded):  # kernels may be kept as a buffer: they are not learned
+            pairs = zip(derived, recorded, strict=True)
+            derived = tuple([p._replace(role=BUFFER) if q.role == BUFFER else p for p, q in pairs])
         ours = sorted((p.role, str(p.shape)) for p in derived)
         theirs = sorted((p.role, str(p.shape)) for p in recorded)
         if ours != theirs:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from netledger.errors import ShapeError
+from netledger.formula import prod
 from netledger.graph import Shape
 from netledger.ops.base import Spatial, operation, show_shape
 from netledger.ops.conv import Conv, ConvTranspose, check_groups
@@ -63,7 +64,9 @@ class DynamicConv(Spatial):
         return self.like(inputs[1]).outputs(inputs[0])
 
     def macs(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Any:
-        return self.like(inputs[1]).macs(inputs[:1], outputs)
+        """Every position meets every number of its kernels: O² × W, transposed I² × W."""
+        batch, _, places = self.split(inputs[0] if self.transposed else outputs[0])
+        return batch * prod(places) * prod(inputs[1])
 
     def window(self, *inputs: Shape) -> Any:
         return self.like(inputs[1]).window(inputs[0])

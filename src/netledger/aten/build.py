@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from netledger.aten.call import Call, Layer, Value
 from netledger.aten.table import translate
+from netledger.aten.whole import fold
 from netledger.errors import NetledgerError
 from netledger.graph import BUFFER, WEIGHT, Node, Parameter, Recorded, Shape, TensorType
 from netledger.ops import Cast, Constant, Expand, Identity, Op, Opaque, Permute, Reshape, Tensor
@@ -18,6 +19,7 @@ _UNKNOWN = TensorType((NO_SIZE,))
 _IDLE = (Constant, Expand, Reshape, Cast, Identity)
 """Left out where nothing takes what they make: the zeros that a recurrent layer begins with."""
 _BARE = Layer((), ())
+_NONE: Mapping[int, tuple[str, Op]] = {}
 _NOTHING = "no multiply-accumulates, nothing stored"
 
 
@@ -116,14 +118,23 @@ class Builder:
                 why = error.fact
         self._emit(made, _opaque(call, len(made.names), why))
 
-    def finish(self, outputs: Sequence[str], same: Callable[[Stored], str]) -> tuple[str, ...]:
+    def finish(
+        self,
+        outputs: Sequence[str],
+        same: Callable[[Stored], str],
+        whole: Mapping[int, tuple[str, Op]] = _NONE,
+    ) -> tuple[str, ...]:
         """Adds stored tensors that nothing uses. Returns the names of the outputs.
 
         Args:
             outputs: The values that the network returns.
             same: What tells tensors apart; a second name of one that is used is no other.
+            whole: The calls of modules that are one operation; see `netledger.aten.whole`.
         """
         results = tuple(dict.fromkeys(self._name(self.value(name)) for name in outputs))
+        if whole:
+            self.nodes, renamed = fold(self.nodes, whole, results)
+            results = tuple(renamed.get(name, name) for name in results)
         used = {same(self.stored[name]) for name in self.uses}
         for name, kept in self.stored.items():
             key = same(kept)

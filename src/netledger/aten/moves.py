@@ -255,6 +255,8 @@ def pad(call: Call) -> Layer:
     mode = BORDERS.get(said, "constant") if isinstance(said, str) else "constant"
     if mode == "constant" and (number is None or isinstance(number, int | float)):
         mode = border(number or 0)
+    if len(pairs) > 2 and pairs[:2] == [(0, 0), (0, 0)]:  # a border around a map
+        pairs = pairs[2:]
     return layer(Pad(tuple(pairs), mode, channels_last=False), x)
 
 

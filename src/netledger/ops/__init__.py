@@ -22,7 +22,7 @@ from netledger.ops.indexing import (
     TopK,
     Update,
 )
-from netledger.ops.linear import Einsum, Embedding, Linear, MatMul
+from netledger.ops.linear import Einsum, Embedding, GroupedMatMul, Linear, MatMul
 from netledger.ops.norm import (
     BatchNorm,
     GroupNorm,
@@ -91,6 +91,7 @@ OPERATIONS: tuple[type[Op], ...] = (
     Linear,
     Embedding,
     MatMul,
+    GroupedMatMul,
     Einsum,
     BatchNorm,
     InstanceNorm,
@@ -210,6 +211,7 @@ __all__ = [
     "GlobalMaxPool",
     "GridSample",
     "GroupNorm",
+    "GroupedMatMul",
     "Identity",
     "Index",
     "InstanceNorm",

@@ -9,9 +9,11 @@ from typing import Any
 from netledger.aten import Builder, Call, Calls, Invocation, Stored, Value
 from netledger.errors import SpecError, quoted
 from netledger.graph import Node
+from netledger.ops import LocalResponseNorm, Op
 from netledger.readers.torch_export.program import Invocation as Listed
 from netledger.readers.torch_export.program import Program, bounded
 
+_LRN = "torch.nn.modules.normalization.LocalResponseNorm"
 _PREFIXES = ("torch.ops.aten.", "torch.ops.higher_order.", "torch.ops.")
 
 
@@ -31,13 +33,18 @@ class Translation:
         self.calls = Calls()
         inside = Counter(call.stack[-1].path for call in program.calls if call.stack and call.name)
         self._builder = Builder(program.inputs, program.stored, inside)
+        self._normalisations: dict[int, tuple[str, list[Call]]] = {}
         for call in program.calls:
             self._add(call)
 
         def same(stored: Stored) -> str:
             return places.get(stored.name, f"= {stored.name}")
 
-        self.outputs = self._builder.finish(self._known(program.outputs), same)
+        whole = {
+            at: (path, normalisation(calls)) for at, (path, calls) in self._normalisations.items()
+        }
+        found = {at: (path, op) for at, (path, op) in whole.items() if op is not None}
+        self.outputs = self._builder.finish(self._known(program.outputs), same, found)
         self.nodes: Sequence[Node] = self._builder.nodes
         self.ties = self._builder.ties(same)
         self.homes = self._builder.homes(same)
@@ -54,6 +61,8 @@ class Translation:
         call = Call(_base(listed.target), args, stated)
         path = listed.stack[-1].path if listed.stack else ""
         within = self.calls.within(listed.stack)
+        if listed.stack and listed.stack[-1].kind == _LRN:
+            self._normalisations.setdefault(within, (path, []))[1].append(call)
         self._builder.add(Invocation(listed.name, call, names, path, within))
 
     def _known(self, names: Sequence[str]) -> Sequence[str]:
@@ -89,6 +98,20 @@ class Translation:
         if not isinstance(name, str) or name not in self._builder:
             raise SpecError(f"the value {quoted(str(name))} is used before it is made")
         return self._builder.value(name)
+
+
+def normalisation(calls: Sequence[Call]) -> Op | None:
+    """Local response normalisation, from the numbers in the calls that PyTorch makes of it."""
+    made: dict[str, Any] = {}
+    for call in calls:
+        other = call.args.get("other")
+        if call.target in ("avg_pool2d", "avg_pool3d"):
+            made["size"] = max(call.integers("kernel_size"))
+        elif call.target in ("mul", "add") and isinstance(other, int | float):
+            made["alpha" if call.target == "mul" else "k"] = float(other)
+        elif call.target == "pow" and isinstance(call.args.get("exponent"), int | float):
+            made["beta"] = float(call.args["exponent"])
+    return LocalResponseNorm(**made) if len(made) == 4 else None
 
 
 def _base(target: str) -> str:

@@ -15,6 +15,7 @@ from netledger.errors import NetledgerError, ShapeError, UsageError
 from netledger.formula import Formula
 from netledger.graph import BIAS, WEIGHT, Graph, TensorType
 from netledger.infer import infer
+from netledger.ops import LocalResponseNorm, Op
 from netledger.readers.inputs import Arguments, call_arguments
 from netledger.readers.torch_module.build import Sizes, Translation
 from netledger.readers.torch_module.defaults import default_arguments
@@ -201,7 +202,8 @@ def _graph(model: Any, attempt: Attempt, tensors: Mapping[str, tuple[Any, Any]])
     ]
     for tensor in results:
         made.value(tensor)
-    outputs = made.builder.finish([tensor.name for tensor in results], _same)
+    names = [tensor.name for tensor in results]
+    outputs = made.builder.finish(names, _same, dict(_whole(model, trace)))
     return Graph(
         type(model).__name__,
         inputs,
@@ -215,6 +217,16 @@ def _graph(model: Any, attempt: Attempt, tensors: Mapping[str, tuple[Any, Any]])
         modules={name: _kind(module) for name, module in model.named_modules()},
         homes=made.builder.homes(_same),
     )
+
+
+def _whole(model: Any, trace: Trace) -> Iterator[tuple[int, tuple[str, Op]]]:
+    """The calls of modules that are one operation, though PyTorch takes them apart."""
+    modules = dict(model.named_modules())
+    for at, call in enumerate(trace.calls):
+        module = modules.get(call.path)
+        if module is not None and type(module) is torch.nn.LocalResponseNorm:
+            op = LocalResponseNorm(module.size, float(module.alpha), module.beta, float(module.k))
+            yield at, (call.path, op)
 
 
 def _kind(module: Any) -> str:

@@ -123,6 +123,7 @@ class Builder:
         outputs: Sequence[str],
         same: Callable[[Stored], str],
         whole: Mapping[int, tuple[str, Op]] = _NONE,
+        unused: bool = True,
     ) -> tuple[str, ...]:
         """Adds stored tensors that nothing uses. Returns the names of the outputs.
 
@@ -130,6 +131,7 @@ class Builder:
             outputs: The values that the network returns.
             same: What tells tensors apart; a second name of one that is used is no other.
             whole: The calls of modules that are one operation; see `netledger.aten.whole`.
+            unused: False if the source stopped midway, so that more may yet be used.
         """
         results = tuple(dict.fromkeys(self._name(self.value(name)) for name in outputs))
         if whole:
@@ -138,7 +140,8 @@ class Builder:
         used = {same(self.stored[name]) for name in self.uses}
         for name, kept in self.stored.items():
             key = same(kept)
-            if key not in used and not kept.name.endswith("num_batches_tracked"):
+            counter = kept.name.endswith("num_batches_tracked")
+            if unused and key not in used and not counter:
                 self._name(self.values[name], note="never used")
                 used.add(key)
         needed = set(results)
@@ -294,7 +297,8 @@ class Builder:
         kept = self.stored[value.stored]
         if value.stored not in self._alone:
             title = self._unique(kept.name)
-            role = BUFFER if kept.role == BUFFER else WEIGHT
+            # What is used by itself is a weight, whatever its name: only layers have biases.
+            role = kept.role if note or kept.role == BUFFER else WEIGHT
             op = Tensor(kept.type.shape, role=role, to=kept.type.dtype, note=note)
             scope = kept.name.rpartition(".")[0]
             learned = kept.trainable or role == BUFFER

@@ -123,10 +123,10 @@ _POINTWISE: dict[str, Op] = {
     **dict.fromkeys(("div", "true_divide", "floor_divide", "remainder", "fmod"), Divide()),
     "reciprocal": Divide(),
     **dict.fromkeys(("pow", "rsqrt", "square"), Power()),
-    **dict.fromkeys(("maximum", "logical_or", "bitwise_or"), Maximum()),
+    **dict.fromkeys(("maximum", "logical_or", "bitwise_or", "__or__", "__ior__"), Maximum()),
     "minimum": Minimum(),
     **dict.fromkeys(("eq", "ne", "lt", "le", "gt", "ge", "logical_not", "bitwise_not"), Compare()),
-    **dict.fromkeys(("isnan", "isinf", "isfinite", "logical_xor"), Compare()),
+    **dict.fromkeys(("isnan", "isinf", "isfinite", "logical_xor", "__xor__"), Compare()),
 }
 _SAME = (
     *("contiguous", "clone", "alias", "detach", "lift_fresh_copy", "lift_fresh", "positive"),

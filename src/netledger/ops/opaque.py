@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from netledger.formula import symbol
-from netledger.graph import BUFFER, WEIGHT, Parameter, Shape
+from netledger.graph import BIAS, BUFFER, WEIGHT, Parameter, Shape
 from netledger.ops.base import Op, operation
 from netledger.ops.fields import choice, dims, shapes, tensors, text
 
@@ -19,7 +19,7 @@ class Tensor(Op):
 
     arity = (0, 0)
     shape: Any = dims("its shape")
-    role: str = choice("learned, or a buffer", (WEIGHT, BUFFER), default=WEIGHT)
+    role: str = choice("learned, or a buffer", (WEIGHT, BIAS, BUFFER), default=WEIGHT)
     to: str = text("its dtype", default="float32")
     note: str = text("what else there is to say of it: that nothing uses it", default="")
 
@@ -27,7 +27,7 @@ class Tensor(Op):
         return (self.shape,)
 
     def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:
-        return (Parameter("weight", self.role, self.shape, self.to, self.role == WEIGHT),)
+        return (Parameter("weight", self.role, self.shape, self.to, self.role != BUFFER),)
 
     def dtype(self, *inputs: str) -> str:
         return self.to

@@ -153,6 +153,7 @@ def test_shared_layers() -> None:
     never = ledger.row("never.weight")
     assert never.op.describe() == "a stored parameter, never used"
     assert never.parameters[0].dtype == "float16"
+    assert (ledger.row("never.bias").weights, ledger.row("never.bias").biases) == (0, 3)
     assert len(ledger.graph.outputs) == 2
     assert str(ledger.row("head").outputs[0]) == "float32[N, 7, 50]"
 

@@ -122,6 +122,7 @@ def test_a_failing_layer_is_named_with_the_table_up_to_it() -> None:
     assert error.fact.startswith("the forward pass failed: RuntimeError: ")
     assert error.partial is not None and error.partial.failed == "2 (Linear)"
     assert error.partial.row("0").macs == 194_400
+    assert not [row.name for row in error.partial.ops if row.name.startswith("2.")]
 
 
 def test_a_number_that_only_data_know() -> None:

@@ -203,7 +203,8 @@ def _graph(model: Any, attempt: Attempt, tensors: Mapping[str, tuple[Any, Any]])
     for tensor in results:
         made.value(tensor)
     names = [tensor.name for tensor in results]
-    outputs = made.builder.finish(names, _same, dict(_whole(model, trace)))
+    whole, ended = dict(_whole(model, trace)), attempt.error is None
+    outputs = made.builder.finish(names, _same, whole, unused=ended)
     return Graph(
         type(model).__name__,
         inputs,

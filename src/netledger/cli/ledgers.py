@@ -59,8 +59,8 @@ def show(
 ) -> None:
     """Print the ledger of MODEL: sizes, weights, biases, parameters, multiply-adds.
 
-    MODEL is a name of the zoo (see 'netledger zoo') or a file; its content tells its format.
-    Nothing of a file is ever executed.
+    MODEL is a name of the zoo (see 'netledger zoo'), a file, or a live model. The content of a file
+    tells its format; nothing of it is ever executed.
 
     \b
     spec           YAML, in netledger's own words
@@ -71,6 +71,8 @@ def show(
     GGUF           .gguf (tensors by module)
     Caffe          .prototxt
     cuda-convnet   layer files, .cfg
+    live           package.module:attribute, file.py:attribute (these run your Python),
+                   torchvision:NAME, timm:NAME, keras:NAME, hf:FOLDER
 
     Counts are per sample unless --batch is given. MACs are the multiply-accumulates of
     convolutions, matrix products and attention; biases are not counted.
@@ -81,6 +83,7 @@ def show(
     netledger show resnet50 --depth 1
     netledger show resnet50 --conventions
     netledger show my-net.yaml --format csv -o my-net.csv
+    netledger show torchvision.models:resnet50 --input 3x224x224
     """
     format = chosen(format, output, LEDGER_FORMATS)
     if conventions:

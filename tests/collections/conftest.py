@@ -21,6 +21,7 @@ class Compared(NamedTuple):
         ledger: Ours.
         parameters: Those of `Module.parameters`, shared ones once.
         buffers: Those of `Module.buffers`, batch counters left out.
+        tied: Groups of names of one and the same parameter or buffer.
         macs: Half of what PyTorch's FlopCounterMode counts on the meta device; it has no rule for
             the products of chosen experts, which are counted here by hand.
     """
@@ -29,6 +30,7 @@ class Compared(NamedTuple):
     parameters: int
     buffers: int
     macs: int
+    tied: set[frozenset[str]]
 
     @property
     def opaque(self) -> list[Any]:
@@ -51,6 +53,8 @@ class Compared(NamedTuple):
             "MACs": (totals.macs, self.macs),
         }
         said = [f"{what} {a:,} ≠ {b:,}" for what, (a, b) in pairs.items() if a != b]
+        ours = {frozenset(names) for names in self.ledger.graph.homes.values() if len(names) > 1}
+        said += [f"tied: {sorted(group)}" for group in ours ^ self.tied]
         said += [f"{row.name}: {row.op.what} unknown" for row in self.opaque if row.unknown]
         return said + [f.message for f in self.ledger.findings]
 
@@ -67,6 +71,15 @@ def transformers() -> Any:
         importlib.import_module("transformers.models.auto.modeling_auto")
     package.logging.set_verbosity_error()
     return package
+
+
+def shared(model: Any) -> set[frozenset[str]]:
+    """Groups of names of one and the same parameter or buffer."""
+    names: dict[int, set[str]] = {}
+    for named in (model.named_parameters, model.named_buffers):
+        for name, tensor in named(remove_duplicate=False):
+            names.setdefault(id(tensor), set()).add(name)
+    return {frozenset(group) for group in names.values() if len(group) > 1}
 
 
 def experts(rows: Any, matrices: Any, *others: Any, out_shape: Any = None, **settings: Any) -> int:
@@ -92,7 +105,9 @@ def compare() -> Iterator[Callable[[Any, Mapping[str, Any]], Compared]]:
             model(**arguments)
         ledger = netledger.ledger(model, dict(arguments))
         flops = counter.get_total_flops()
-        return Compared(ledger, sum(parameters.values()), sum(buffers.values()), flops // 2)
+        tied = shared(model)
+        counts = sum(parameters.values()), sum(buffers.values()), flops // 2
+        return Compared(ledger, *counts, tied)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

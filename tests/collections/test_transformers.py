@@ -144,8 +144,8 @@ def page(transformers: Any, equal: Any, exceptions: Any, unrunnable: Any) -> str
         f"values, made and traced by PyTorch {torch.__version__} on the meta device: nothing is "
         "downloaded, allocated or computed. Equal means: parameters (shared ones once), "
         "buffers and tied groups are the module's own, every shape that a rule derives is the "
-        "recorded one, and the multiply-accumulates are half of what FlopCounterMode counts there (which "
-        "has no rule for `_grouped_mm`, the products of chosen experts: rows × K × N by hand). "
+        "recorded one, and the multiply-accumulates are half of what FlopCounterMode counts there "
+        "(which has no rule for `_grouped_mm`, the products of chosen experts: rows × K × N by hand). "
         "Text of 16 tokens (and 8 for a decoder), an image of the configuration's size, or a "
         "second of sound. Written by `make prove`.",
         "",

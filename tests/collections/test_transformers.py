@@ -145,9 +145,9 @@ def page(transformers: Any, equal: Any, exceptions: Any, unrunnable: Any) -> str
         "downloaded, allocated or computed. Equal means: parameters (shared ones once), "
         "buffers and tied groups are the module's own, every shape that a rule derives is the "
         "recorded one, and the multiply-accumulates are half of what FlopCounterMode counts there "
-        "(which has no rule for `_grouped_mm`, the products of chosen experts: rows × K × N by hand). "
-        "Text of 16 tokens (and 8 for a decoder), an image of the configuration's size, or a "
-        "second of sound. Written by `make prove`.",
+        "(which has no rule for `_grouped_mm`, the products of chosen experts: rows × K × N by "
+        "hand). Text of 16 tokens (and 8 for a decoder), an image of the configuration's size, or "
+        "a second of sound. Written by `make prove`.",
         "",
         f"**{len(equal)} of {len(equal) + len(exceptions)} architectures that run on the meta "
         f"device are equal; {rows - opaque:,} of their {rows:,} operations "

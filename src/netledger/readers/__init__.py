@@ -21,6 +21,7 @@ from os import PathLike
 from typing import Any
 
 from netledger import references, zoo
+from netledger.builder import Network
 from netledger.errors import SpecError, UnknownName, UsageError
 from netledger.graph import Graph, TensorType
 from netledger.readers.common import Source
@@ -77,6 +78,8 @@ def read(source: Any, inputs: Any = None) -> Graph:
 
 
 def _read_live(thing: object, inputs: Any) -> Graph:
+    if isinstance(thing, Network):  # which is a function, too
+        raise UsageError("a Network is still under construction", hint="pass its .graph()")
     for name in LIVE_READERS:
         module = _live_reader(f"netledger.readers.{name}")
         if module is not None and module.accepts_live(thing):
@@ -97,10 +100,6 @@ def _live_reader(name: str) -> Any:
 
 
 def _no_network(source: object) -> UsageError:
-    from netledger.builder import Network
-
-    if isinstance(source, Network):
-        return UsageError("a Network is still under construction", hint="pass its .graph()")
     given = source.__name__ if isinstance(source, type) else type(source).__name__
     hint = "pass a name of the zoo, a path, a Graph, or a model of PyTorch, Keras or JAX"
     return UsageError(f"a {given} is no network", hint=hint)

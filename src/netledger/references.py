@@ -27,6 +27,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from netledger.errors import MissingPackage, NetledgerError, UnknownName, UsageError
+from netledger.keras_backend import ready
 
 _DOTTED = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*"
 _PYTHON = re.compile(rf"(?P<module>{_DOTTED}|.*\.py):(?P<attribute>{_DOTTED})")
@@ -54,6 +55,7 @@ def resolve(name: str) -> Any:
     Raises:
         NetledgerError: If there is no such thing, or its code fails; the message says where.
     """
+    ready()
     collection, _, rest = name.partition(":")
     if collection in _FINDERS:
         return _FINDERS[collection](rest)

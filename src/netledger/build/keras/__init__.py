@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from netledger import ops
-from netledger.build.keras.backend import ready
 from netledger.build.keras.code import Plan
 from netledger.build.source.live import execute
 from netledger.build.source.natural import inverse
 from netledger.build.source.weights import Carrier
 from netledger.graph import Graph
+from netledger.keras_backend import ready
 from netledger.ops.base import Op
 
 if TYPE_CHECKING:

@@ -13,7 +13,14 @@ pytestmark = pytest.mark.skipif(
     find_spec("keras") is None or not (find_spec("torch") or find_spec("jax")),
     reason="Keras or a backend of it is not installed",
 )
-CODE = "from netledger.keras_backend import ready; ready(); import keras; print(keras.config.backend())"
+CODE = """
+from netledger.keras_backend import ready
+
+ready()
+import keras
+
+print(keras.config.backend())
+"""
 
 
 def backend(**env: str) -> str:

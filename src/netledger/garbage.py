@@ -16,4 +16,7 @@ def no_garbage() -> Iterator[None]:
         yield
     finally:
         if collecting:
+            if not gc.get_freeze_count():  # what was made is old now: not the next thing to look at
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()

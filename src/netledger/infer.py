@@ -180,7 +180,7 @@ class _Book:
         return derived
 
     def _list(self, node: Node) -> None:
-        """A row of stored tensors, without inputs and outputs; there may be 200,000 of them."""
+        """A row of stored tensors, without inputs and outputs; there may be 120,000 of them."""
         unknown = node.op.unknown()
         stored = tuple([(p, prod(p.shape)) for p in node.op.parameters()])
         parameters = self._parameters(node, stored, "float32", {})

@@ -16,7 +16,7 @@ from netledger.graph import BIAS, BUFFER, WEIGHT, Graph, Node
 from netledger.ops.fields import LARGEST
 from netledger.ops.opaque import NO_GRAPH, Inventory
 
-MOST_TENSORS = 200_000
+MOST_TENSORS = 120_000
 MOST_AXES = 16
 
 

@@ -161,7 +161,7 @@ class Row:
 
 @lru_cache(maxsize=64)
 def _reason(what: str, why: str) -> dict[str, str]:
-    """One for all rows that it holds for, of which there may be 200,000."""
+    """One for all rows that it holds for, of which there may be 120,000."""
     return {"what": what, "why": why}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from netledger.aten import Builder, Call, Calls, Invocation, Stored, Value
-from netledger.errors import SpecError, quoted
+from netledger.errors import NetledgerError, SpecError, quoted
 from netledger.graph import Node
 from netledger.ops import LocalResponseNorm, Op
 from netledger.readers.torch_export.program import Invocation as Listed
@@ -103,15 +103,18 @@ class Translation:
 def normalisation(calls: Sequence[Call]) -> Op | None:
     """Local response normalisation, from the numbers in the calls that PyTorch makes of it."""
     made: dict[str, Any] = {}
-    for call in calls:
-        other = call.args.get("other")
-        if call.target in ("avg_pool2d", "avg_pool3d"):
-            made["size"] = max(call.integers("kernel_size"))
-        elif call.target in ("mul", "add") and isinstance(other, int | float):
-            made["alpha" if call.target == "mul" else "k"] = float(other)
-        elif call.target == "pow" and isinstance(call.args.get("exponent"), int | float):
-            made["beta"] = float(call.args["exponent"])
-    return LocalResponseNorm(**made) if len(made) == 4 else None
+    try:
+        for call in calls:
+            other, exponent = call.args.get("other"), call.args.get("exponent")
+            if call.target in ("avg_pool2d", "avg_pool3d"):
+                made["size"] = max(call.integers("kernel_size"))
+            elif call.target in ("mul", "add") and isinstance(other, int | float):
+                made["alpha" if call.target == "mul" else "k"] = float(other)
+            elif call.target == "pow" and isinstance(exponent, int | float):
+                made["beta"] = float(exponent)
+        return LocalResponseNorm(**made) if len(made) == 4 else None
+    except NetledgerError:  # numbers that it does not have
+        return None
 
 
 def _base(target: str) -> str:

@@ -36,7 +36,7 @@ def table(lines: list[tuple[str, str, str]]) -> str:
 
 def merged(old: str, lines: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
     """The lines of a table with these instead of those that say the same; new ones at its end."""
-    rows = [row.strip("| ").split(" | ") for row in old.splitlines() if row.startswith("| ")]
+    rows = [row[2:-2].split(" | ") for row in old.splitlines() if row.startswith("| ")]
     found = {row[0]: (row[0], row[1], row[2]) for row in rows[2:]}
     found.update((line[0], line) for line in lines)
     return list(found.values())

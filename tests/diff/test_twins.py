@@ -19,8 +19,6 @@ pytestmark = pytest.mark.oracle
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
 PAGE = Path(__file__).parents[2] / "docs" / "proofs" / "twins.md"
-LONGEST = 5.0
-"""Seconds of processor time that a diff may take."""
 
 
 class Twins(NamedTuple):
@@ -111,13 +109,13 @@ def test_resnet50_differs_in_strides_and_biases() -> None:
 @pytest.mark.slow
 def test_all_twins() -> None:
     """`make prove` keeps the table in docs/proofs/twins.md."""
-    lines = []
+    lines, slowest = [], 0.0
     for twins in TWINS:
         found, seconds = compare(twins)
         check(found)
-        assert seconds < LONGEST, (twins, seconds)
+        slowest = max(slowest, seconds)
         lines.append(_line(twins, found))
-    PAGE.write_text(_page(lines), encoding="utf-8")
+    PAGE.write_text(_page(lines, slowest), encoding="utf-8")
 
 
 def _line(twins: Twins, found: Difference) -> str:
@@ -139,7 +137,7 @@ def _signed(value: int) -> str:
     return f"+{value:,}" if value > 0 else f"−{-value:,}" if value else "+0"
 
 
-def _page(lines: list[str]) -> str:
+def _page(lines: list[str], slowest: float) -> str:
     head = (
         "# Twins in two frameworks\n\n"
         f"Networks of `keras.applications` ({version('keras')}) against torchvision "
@@ -148,7 +146,7 @@ def _page(lines: list[str]) -> str:
         "every difference is the exact sum of its causes, activations included. The last column "
         "counts causes that change none of these counts: borders (a strided convolution pads on "
         "one side in Keras, on both in PyTorch), poolings, the softmax at the end. "
-        f"Each diff takes less than {LONGEST:.0f} seconds of processor time.\n\n"
+        f"The slowest diff took {slowest:.1f} seconds of processor time.\n\n"
         "Written by `make prove`. Without a twin in either: NASNetMobile.\n\n"
     )
     table = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -274,11 +274,14 @@ def test_a_file_without_a_graph_has_causes_too() -> None:
     assert first(graph, str(count + 990 * 65)) == ("classes",)
 
 
-def test_resnet152_in_three_seconds() -> None:
-    graph = netledger.read("resnet152")
-    began = time.process_time()
-    assert first(graph, "60,419,944") == ("bias", "buffers")
-    assert time.process_time() - began < 3
+@pytest.mark.parametrize("claim", ["60,419,944", "58,123,457"])
+def test_a_large_network_takes_little_work(claim: str) -> None:
+    """Seconds are measured in `benchmarks`; here, what they are spent on is counted."""
+    answer = checked(netledger.reconcile("resnet152", claim, seconds=math.inf))
+    assert bool(answer.explanations) == (claim == "60,419,944")
+    assert not answer.cut
+    assert 0 < answer.derived <= 45
+    assert answer.tried < 70_000
 
 
 def test_flattening_is_told_from_the_map() -> None:

@@ -46,6 +46,7 @@ def answer(
         explanations=told,
         complete=complete,
         tried=tried,
+        derived=subject.spent[0],
         cut=cut,
         notes=_doubts(claim, told),
     )

@@ -108,6 +108,7 @@ class Reconciliation:
         explanations: The most plausible first; empty if none was found.
         complete: False if the count is only a lower bound, for something in the network is unknown.
         tried: How many combinations of causes were weighed.
+        derived: How many edited networks were derived anew for it.
         cut: True if the time ran out before all were.
     """
 
@@ -117,6 +118,7 @@ class Reconciliation:
     explanations: tuple[Explanation, ...]
     complete: bool = True
     tried: int = 0
+    derived: int = 0
     cut: bool = False
     notes: tuple[str, ...] = field(default=())
 

@@ -7,8 +7,6 @@ same thing, the two are compared; a difference is a finding, never a silent choi
 from __future__ import annotations
 
 from dataclasses import replace
-from fractions import Fraction
-from math import ceil
 from typing import Any, NamedTuple
 
 from netledger.errors import NetledgerError, ShapeError
@@ -16,11 +14,9 @@ from netledger.formula import Formula, prod, substitute
 from netledger.formula.simplify import simplify
 from netledger.graph import BATCH, BUFFER, Graph, Node, Parameter, Shape, TensorType
 from netledger.ledger import Finding, Ledger, Row, Stored, sums
-from netledger.ops.base import ALL, Op, Window, size
+from netledger.ops.base import Op, Window, size
 from netledger.ops.fields import LARGEST
-
-Reach = tuple[tuple[Any, Any], ...] | str | None
-"""Along each spatial axis (how far one position sees, distance between positions), in the input."""
+from netledger.reach import Reach, bounded, far, of_input, steps, through, widest
 
 
 def infer(graph: Graph, *, batch: int | None = None, check: bool = True) -> Ledger:
@@ -83,7 +79,7 @@ class _Book:
         t = TensorType(shape, declared.dtype)
         self.types[name] = t
         spatial = max(len(shape) - 2, 0)
-        self.reach[name] = ((1, 1),) * spatial if spatial else None
+        self.reach[name] = of_input(spatial)
         self.rows.append(
             Row(
                 name=name,
@@ -117,8 +113,8 @@ class _Book:
             if "activations" in unknown:
                 elements = None
             weights, biases = (None, None) if "params" in unknown else (weights, biases)
-        reach = self._reach(node, derived.window)
-        self._hand_on(node, outputs, reach)
+        seen = self._reach(node, derived.window)
+        self._hand_on(node, outputs, seen)
         self.rows.append(
             Row(
                 name=node.name,
@@ -133,8 +129,8 @@ class _Book:
                 buffers=buffers,
                 macs=macs,
                 elements=elements,
-                receptive_field=_far(reach),
-                steps=tuple([step for _, step in reach]) if type(reach) is tuple else (),
+                receptive_field=far(seen),
+                steps=steps(seen),
                 unknown=unknown,
                 op=op,
                 made=node.outputs,
@@ -256,7 +252,7 @@ class _Book:
             unknown.pop("macs", None)
         return recorded
 
-    def _hand_on(self, node: Node, outputs: tuple[TensorType, ...], reach: Reach) -> None:
+    def _hand_on(self, node: Node, outputs: tuple[TensorType, ...], seen: Reach) -> None:
         """Makes the outputs known; where the source says otherwise, it is believed from here on."""
         said = node.recorded.outputs if node.recorded else ()
         for i, (value, t) in enumerate(zip(node.outputs, outputs, strict=True)):
@@ -267,7 +263,7 @@ class _Book:
                 self._unbalanced(node, f"the rule gives {t}, the source says {other}")
                 t = other
             self.types[value] = t
-            self.reach[value] = reach
+            self.reach[value] = seen
 
     def _compare_parameters(
         self, node: Node, derived: tuple[Parameter, ...], recorded: tuple[Parameter, ...]
@@ -292,55 +288,18 @@ class _Book:
         self.findings.append(Finding("NL001", "error", node.name, message, hint))
 
     def _reach(self, node: Node, window: tuple[Window, ...] | str | None) -> Reach:
-        before = _widest([self.reach[v] for v in node.inputs])
+        before = widest([self.reach[v] for v in node.inputs])
         rank = len(self.types[node.inputs[0]].shape) if node.inputs else 0
         if before is None and rank != 2:
             return None
-        if window is None or before == ALL or window == ALL:
-            return ALL if window is not None or before == ALL else None
-        if before is None or not window or isinstance(window, str):
-            return before
-        if len(window) != len(before):
-            return None
-        reach = tuple(
-            [
-                (far + (w.span - 1) * step, step * w.stride)
-                for (far, step), w in zip(before, window, strict=True)
-            ]
-        )
-        if not self.check:
-            return reach
-        for far, step in reach:
-            if far > LARGEST:
-                return ALL  # further than any input is wide
-            if step > LARGEST or (type(step) is not int and step * LARGEST < 1):
-                return None
-        return reach
+        seen = through(before, window)
+        return bounded(seen) if self.check else seen
 
 
 def _has_formula(value: Any) -> bool:
     if type(value) is tuple:
         return any(map(_has_formula, value))
     return type(value) is Formula
-
-
-def _widest(reaches: list[Reach]) -> Reach:
-    """What a position sees that is fed by several values."""
-    if len(reaches) == 1:
-        return reaches[0]
-    if ALL in reaches:
-        return ALL
-    known = [r for r in reaches if isinstance(r, tuple)]
-    if not known or len(known) < len(reaches) or len({len(r) for r in known}) > 1:
-        return None
-    return tuple(max(axes) for axes in zip(*known, strict=True))
-
-
-def _far(reach: Reach) -> tuple[Any, ...] | str | None:
-    """How far an output sees; positions of a transposed convolution may lie between two inputs."""
-    if type(reach) is not tuple:
-        return reach
-    return tuple([ceil(far) if type(far) is Fraction else far for far, _ in reach])
 
 
 def _simplest(shape: Shape) -> Shape:

@@ -38,7 +38,7 @@ def differences(row: Measured) -> list[str]:
     """What is not exactly PyTorch's own."""
     if "error" in row:
         return [row["error"]]
-    found = [f"{row[key]} {key}" for key in ("unknown", "findings") if row[key]]
+    found = [f"{row[key]} {key}" for key in ("unknown", "findings", "ties") if row[key]]
     for count in ("params", "trainable", "buffers"):
         if row[count] != row[f"their_{count}"]:
             found.append(f"{count}: {row[count]:,}, PyTorch {row[f'their_{count}']:,}")
@@ -88,13 +88,15 @@ def page(collection: str, version: str, rows: list[Measured], total_models: int)
     for row in read:
         kinds.update(row["kinds"])
     share = 100 * (total - stated) / total
+    tied = sum(row["tied"] > 0 for row in read)
     lines = [
         f"# Models of {collection}",
         "",
         f"Models of {collection} {version}, made on the meta device and read live, one sample "
         "in evaluation. Compared with PyTorch itself: parameters, trainable parameters and buffers "
-        "(without the counters of batches of batch normalisation) with its own lists, every output "
-        "shape with the one that PyTorch computes, multiply-accumulates with the formulas of "
+        "(without the counters of batches of batch normalisation) with its own lists, and so are "
+        f"groups of tied ones ({tied:,} models have any); every output shape with the one that "
+        "PyTorch computes, multiply-accumulates with the formulas of "
         "`torch.utils.flop_counter`, halved. Written by `make prove`.",
         "",
         f"- models: {total_models:,}; tried: {len(rows):,}; read: {len(read):,}; equal in "

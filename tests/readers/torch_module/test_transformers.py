@@ -28,7 +28,7 @@ SAMPLE = {
 """One of each kind, for every run of the tests."""
 
 
-PAGE = Path(__file__).parents[2] / "docs" / "proofs" / "transformers.md"
+PAGE = Path(__file__).parents[3] / "docs" / "proofs" / "transformers.md"
 
 
 def make(transformers: Any, kind: str) -> tuple[Any, dict[str, Any]]:

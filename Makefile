@@ -45,6 +45,11 @@ $(STAMPS)/test: $(STAMPS)/core requirements/test.txt requirements/no-deps.txt re
 	@$(PIP) -r requirements/fuzz.txt || echo "set-up: no atheris for this Python; make fuzz will skip" >&2
 	@touch $@
 
+$(STAMPS)/bench: $(STAMPS)/test requirements/bench.txt
+	@echo "set-up: a tool to be measured against"
+	@$(PIP) -r requirements/bench.txt
+	@touch $@
+
 $(STAMPS)/docs: $(STAMPS)/core requirements/docs.txt
 	@echo "set-up: documentation tools"
 	@$(PIP) -r requirements/docs.txt
@@ -102,7 +107,7 @@ changelog: $(STAMPS)/docs ## show what the next release notes will say
 	@$(BIN)/towncrier build --draft
 
 .PHONY: bench
-bench: $(STAMPS)/test ## measure speed and memory
+bench: $(STAMPS)/bench ## measure speed and memory
 	@$(BIN)/python -m benchmarks
 
 .PHONY: prove

@@ -11,7 +11,7 @@ import torch
 from netledger.aten import Builder, Call, Invocation, Stored, Value
 from netledger.formula import Dim
 from netledger.graph import BATCH, TensorType
-from netledger.readers.torch_module.trace import Operator, Recorded, Tensor, Trace, look
+from netledger.readers.torch_module.trace import Recorded, Tensor, Trace, look
 
 _PRODUCTS = (
     "conv",
@@ -76,15 +76,12 @@ class Translation:
         kept = [r for r in trace.records if not _folded(r)]
         inside = Counter(trace.calls[r.call].path for r in kept if r.call >= 0)
         self.builder = Builder(inputs, stored, inside)
-        self._operators: dict[Any, Operator] = {}
         self._fixed: set[str] = set()
         for record in kept:
             self._add(record)
 
     def _add(self, record: Recorded) -> None:
-        operator = self._operators.get(record.function)
-        if operator is None:
-            operator = self._operators[record.function] = look(record.function)
+        operator = look(record.function)
         rest = iter(record.tensors)
         given = [self._argument(arg, rest) for arg in record.args]
         args = dict(zip(operator.names, given, strict=False))

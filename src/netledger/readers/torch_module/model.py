@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from operator import is_
 from typing import Any
 
 import torch
@@ -33,14 +34,17 @@ def kept(model: Any) -> dict[str, tuple[Stored, Any]]:
     """Every parameter and buffer once, by its first name."""
     found: dict[int, tuple[str, str, Any]] = {}
     homes: dict[int, list[str]] = {}
-    parameters = model.named_parameters(remove_duplicate=False)
-    for kind, tensors in (
-        ("", parameters),
-        (BUFFER, model.named_buffers(remove_duplicate=False)),
-    ):
-        for name, tensor in tensors:
-            found.setdefault(id(tensor), (name, kind, tensor))
-            homes.setdefault(id(tensor), []).append(name)
+    modules = list(model.named_modules(remove_duplicate=False))
+    for role_of, tensors in (("", "_parameters"), (BUFFER, "_buffers")):
+        for path, module in modules:
+            for leaf, tensor in getattr(module, tensors).items():
+                if tensor is None:
+                    continue
+                name = f"{path}.{leaf}" if path else leaf
+                if id(tensor) in found:
+                    homes[id(tensor)].append(name)
+                else:
+                    found[id(tensor)], homes[id(tensor)] = (name, role_of, tensor), [name]
     return {
         name: (_stored(name, kind, tensor, tuple(homes[key])), tensor)
         for key, (name, kind, tensor) in found.items()
@@ -57,9 +61,8 @@ def _stored(name: str, kind: str, tensor: Any, homes: tuple[str, ...]) -> Stored
 
 
 @contextmanager
-def unchanged(model: Any) -> Iterator[None]:
-    """Whatever the forward pass does to the model is undone."""
-    modules = list(model.modules())
+def unchanged(modules: Iterable[Any]) -> Iterator[None]:
+    """Whatever the forward pass does to the modules is undone."""
     training = [module.training for module in modules]
     before = [_snapshot(module) for module in modules]
     numbers = _random_state()
@@ -74,38 +77,42 @@ def unchanged(model: Any) -> Iterator[None]:
 
 
 Snapshot = tuple[dict[str, Any], list[tuple[Any, Any]]]
+_CONTAINERS = (dict, list, set)
 
 
 def _snapshot(module: Any) -> Snapshot:
     """Its attributes, and what is in those that are containers."""
     attributes = dict(module.__dict__)
-    inside = [
-        (value, value.copy())
-        for value in attributes.values()
-        if isinstance(value, dict | list | set)
-    ]
+    inside = []
+    for value in attributes.values():
+        if isinstance(value, _CONTAINERS):  # mostly empty: the many kinds of hooks
+            inside.append((value, _copy(value) if value else ()))
     return attributes, inside
+
+
+def _copy(value: Any) -> Any:
+    return next(kind(value) for kind in _CONTAINERS if isinstance(value, kind))
 
 
 def _restore(module: Any, state: Snapshot) -> None:
     attributes, inside = state
-    for value, copy in inside:
+    for value, before in ((module.__dict__, attributes), *inside):
+        if not (value or before) or _same(value, before):
+            continue
         if isinstance(value, list):
-            if len(value) != len(copy) or any(a is not b for a, b in zip(value, copy, strict=True)):
-                value[:] = copy
-        elif value.keys() != copy.keys() if isinstance(value, dict) else value != copy:
+            value[:] = before
+        else:
             value.clear()
-            value.update(copy)
-        elif isinstance(value, dict):
-            for key, item in copy.items():
-                if value[key] is not item:
-                    value[key] = item
-    own = module.__dict__
-    for name in [name for name in own if name not in attributes]:
-        del own[name]
-    for name, value in attributes.items():
-        if own.get(name) is not value or name not in own:
-            own[name] = value
+            value.update(before)
+
+
+def _same(value: Any, before: Any) -> bool:
+    """True if a container holds the very same things, in their order."""
+    if len(value) != len(before):
+        return False
+    if isinstance(value, dict):
+        return all(map(is_, value, before)) and all(map(is_, value.values(), before.values()))
+    return all(map(is_, value, before)) if isinstance(value, list) else bool(value == before)
 
 
 def _random_state() -> tuple[Any, ...]:
@@ -130,16 +137,16 @@ def _restore_random(state: tuple[Any, ...]) -> None:
 
 
 @contextmanager
-def recording(model: Any, trace: Trace) -> Iterator[None]:
+def recording(modules: Mapping[str, Any], trace: Trace) -> Iterator[None]:
     """Every call of a module is told to the trace; nothing is computed, nothing is learned."""
     with ExitStack() as stack:
-        stack.enter_context(unchanged(model))
-        for module in model.modules():
+        stack.enter_context(unchanged(modules.values()))
+        for module in modules.values():
             if module.training:
                 module.training = False
         stack.enter_context(_fast_path_off())
         stack.enter_context(_not_compiled())
-        stack.enter_context(_told(model, trace))
+        stack.enter_context(_told(modules, trace))
         stack.enter_context(torch.inference_mode())
         stack.enter_context(operators_of_torchvision())
         stack.enter_context(trace)
@@ -147,9 +154,9 @@ def recording(model: Any, trace: Trace) -> Iterator[None]:
 
 
 @contextmanager
-def _told(model: Any, trace: Trace) -> Iterator[None]:
+def _told(modules: Mapping[str, Any], trace: Trace) -> Iterator[None]:
     """Module calls by way of the hooks that PyTorch has for all modules, in this thread."""
-    paths = {id(m): (name, _kind(m)) for name, m in model.named_modules()}
+    paths = {id(module): (name, kind(module)) for name, module in modules.items()}
     thread = threading.get_ident()
     outer: list[tuple[Any, int]] = []
 
@@ -175,9 +182,10 @@ def _told(model: Any, trace: Trace) -> Iterator[None]:
         yield
 
 
-def _kind(module: Any) -> str:
-    kind = type(module)
-    return f"{kind.__module__}.{kind.__qualname__}"
+def kind(module: Any) -> str:
+    """Its class, with the module that has it."""
+    own = type(module)
+    return f"{own.__module__}.{own.__qualname__}"
 
 
 @contextmanager

@@ -20,9 +20,11 @@ from netledger.readers.inputs import Arguments, call_arguments
 from netledger.readers.torch_module.build import Sizes, Translation
 from netledger.readers.torch_module.defaults import default_arguments
 from netledger.readers.torch_module.lazy import is_unshaped, shaped
-from netledger.readers.torch_module.model import kept, recording, unwrap
+from netledger.readers.torch_module.model import kept, kind, recording, unwrap
 from netledger.readers.torch_module.trace import BatchLoop, Trace
 
+Modules = Mapping[str, Any]
+"""A model's modules by path, itself with none."""
 DISTINCTIVE = (4099, 2053, 7919)
 """Sizes of a batch that no layer has; what they divide scales with the batch."""
 
@@ -52,10 +54,11 @@ def read(thing: Any, inputs: Any) -> Graph:
     if is_unshaped(model):
         model = shaped(model, *_meta_call(given))
     tensors = kept(model)
-    attempt = _try(model, given, tensors, _distinctive(given, tensors))
+    modules = dict(model.named_modules())
+    attempt = _try(modules, given, tensors, _distinctive(given, tensors))
     if attempt.error is not None and attempt.sizes.batch is not None:
-        attempt = _try(model, given, tensors, None)
-    graph = _graph(model, attempt, tensors)
+        attempt = _try(modules, given, tensors, None)
+    graph = _graph(modules, attempt, tensors)
     if attempt.error is not None:
         raise _failed(attempt, graph)
     return graph
@@ -118,10 +121,10 @@ def _meta_call(given: Arguments) -> tuple[tuple[Any, ...], dict[str, Any]]:
 
 
 def _try(
-    model: Any, given: Arguments, tensors: Mapping[str, tuple[Any, Any]], batch: int | None
+    modules: Modules, given: Arguments, tensors: Mapping[str, tuple[Any, Any]], batch: int | None
 ) -> Attempt:
     """Runs the model once."""
-    trace, sizes = Trace(batch), Sizes(batch)
+    model, trace, sizes = modules[""], Trace(batch), Sizes(batch)
     inputs: dict[str, Any] = {}
     names = _argument_names(model, given)
 
@@ -137,7 +140,7 @@ def _try(
         inputs[name] = made
         return trace.enter_input(name, made)
 
-    with recording(model, trace):
+    with recording(modules, trace):
         args = tuple([_replaced(a, n, tensor) for a, n in zip(given.args, names, strict=True)])
         kwargs = {n: _replaced(a, n, tensor) for n, a in given.kwargs.items()}
         for name, (_, stored) in tensors.items():
@@ -189,8 +192,8 @@ def _argument_names(model: Any, given: Arguments) -> list[str]:
     return [*names, *(f"input_{i}" for i in range(len(names), count))][:count]
 
 
-def _graph(model: Any, attempt: Attempt, tensors: Mapping[str, tuple[Any, Any]]) -> Graph:
-    trace, sizes = attempt.trace, attempt.sizes
+def _graph(modules: Modules, attempt: Attempt, tensors: Mapping[str, tuple[Any, Any]]) -> Graph:
+    model, trace, sizes = modules[""], attempt.trace, attempt.sizes
     inputs = {name: sizes.type(t) for name, t in attempt.inputs.items()}
     stored = {name: s for name, (s, _) in tensors.items()}
     for name, (twin, dtype) in trace.packed.items():
@@ -203,7 +206,7 @@ def _graph(model: Any, attempt: Attempt, tensors: Mapping[str, tuple[Any, Any]])
     for tensor in results:
         made.value(tensor)
     names = [tensor.name for tensor in results]
-    whole, ended = dict(_whole(model, trace)), attempt.error is None
+    whole, ended = dict(_whole(modules, trace)), attempt.error is None
     outputs = made.builder.finish(names, _same, whole, unused=ended)
     return Graph(
         type(model).__name__,
@@ -212,26 +215,21 @@ def _graph(model: Any, attempt: Attempt, tensors: Mapping[str, tuple[Any, Any]])
         outputs,
         made.builder.ties(_same),
         title="a module of PyTorch",
-        source=_kind(model),
+        source=kind(model),
         reader="torch_module",
         calls=tuple(trace.calls),
-        modules={name: _kind(module) for name, module in model.named_modules()},
+        modules={name: kind(module) for name, module in modules.items()},
         homes=made.builder.homes(_same),
     )
 
 
-def _whole(model: Any, trace: Trace) -> Iterator[tuple[int, tuple[str, Op]]]:
+def _whole(modules: Modules, trace: Trace) -> Iterator[tuple[int, tuple[str, Op]]]:
     """The calls of modules that are one operation, though PyTorch takes them apart."""
-    modules = dict(model.named_modules())
     for at, call in enumerate(trace.calls):
         module = modules.get(call.path)
         if module is not None and type(module) is torch.nn.LocalResponseNorm:
             op = LocalResponseNorm(module.size, float(module.alpha), module.beta, float(module.k))
             yield at, (call.path, op)
-
-
-def _kind(module: Any) -> str:
-    return f"{type(module).__module__}.{type(module).__qualname__}"
 
 
 def _same(stored: Stored) -> str:
@@ -257,8 +255,8 @@ def _failed(attempt: Attempt, graph: Graph) -> NetledgerError:
     text = " ".join(str(raised).split()) or "no message"
     trace = attempt.trace
     path = trace.calls[trace.at].path if trace.at >= 0 else ""
-    kind = type(trace.module).__name__ if trace.module is not None else "forward"
-    place = f"{path} ({kind})" if path else kind
+    failed = type(trace.module).__name__ if trace.module is not None else "forward"
+    place = f"{path} ({failed})" if path else failed
     error = ShapeError(f"the forward pass failed: {type(raised).__name__}: {text[:400]}")
     error.at(where=place, received=", ".join(map(_shown, trace.given)))
     error.partial = replace(infer(graph), failed=place)

@@ -8,6 +8,7 @@ are: the mode puts a tensor of the same shape on the meta device in their place.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -96,6 +97,7 @@ _MADE = ("new_", "zeros_like", "ones_like", "full_like", "empty_like", "rand_lik
 _MOVES_AXES = ("t_", "transpose_", "squeeze_", "unsqueeze_", "swapaxes_", "resize_", "set_")
 
 
+@cache
 def look(function: Any) -> Operator:
     """Reads the schema of an operator."""
     schema = function._schema
@@ -146,7 +148,6 @@ class Trace(TorchDispatchMode):  # type: ignore[misc]
         self.batch = batch
         self._known: dict[int, Tensor] = {}
         self._kept: list[Any] = []  # an id is a tensor's own only while the tensor lives
-        self._operators: dict[Any, Operator] = {}
         self._results: dict[Any, Any] = {}
         self._count = 0
 
@@ -187,9 +188,7 @@ class Trace(TorchDispatchMode):  # type: ignore[misc]
     def __torch_dispatch__(
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        operator = self._operators.get(function)
-        if operator is None:
-            operator = self._operators[function] = look(function)
+        operator = look(function)
         kwargs = kwargs or {}
         if operator.packed is not None:
             stands = self._unpacked(operator.packed, args)

@@ -107,6 +107,9 @@ const $attr = (thing, name) => {
   const value = thing[name];
   return typeof value === "function" && !value.prototype?.__init__ ? value.bind(thing) : value;
 };
+/** The same for a value that has been read already. */
+const $own = (value, thing, name) =>
+  (value !== undefined && typeof value !== "function" ? value : $attr(thing, name));
 const $getattr = (thing, name, otherwise) => {
   const value = thing === null ? undefined : $attr(thing, name);
   return value === undefined ? otherwise : value;

@@ -114,6 +114,8 @@ class Expressions:
             return f"$vars({self.show(node.value)})"
         value = self.show(node.value)
         if node.attr in self.methods and isinstance(node.ctx, ast.Load):
+            if isinstance(node.value, ast.Name):  # nearly always no method: then it is there
+                return f"$own({value}.{node.attr}, {value}, {json.dumps(node.attr)})"
             return f"$attr({value}, {json.dumps(node.attr)})"
         if isinstance(node.value, ast.Call) and value.startswith("$type("):
             return f"$attr({value}, {json.dumps(node.attr)})"
@@ -252,6 +254,8 @@ class Expressions:
         if isinstance(function, ast.Name):
             if function.id in self.classes or function.id in BUILTIN_CLASSES:
                 return f"new {called}({given})"
+            if called == "$tuple" and node.args and isinstance(node.args[0], ast.ListComp | ast.GeneratorExp):
+                return given  # a new array already
             if called.startswith("$") or function.id in self.scopes[0]:
                 return f"{called}({given})"
         return f"$call({called}, [{given}])"

@@ -31,8 +31,12 @@ def infer(graph: Graph, *, batch: int | None = None, check: bool = True) -> Ledg
         NetledgerError: If a layer does not fit its input. The error says where, and carries the
             ledger up to there as `partial`.
     """
-    book = _Book(graph, batch, check)
-    for node in graph.nodes:
+    return write(Book(graph, batch, check))
+
+
+def write(book: Book) -> Ledger:
+    """Enters every row of the book's network, in order."""
+    for node in book.graph.nodes:
         try:
             book.enter(node)
         except NetledgerError as error:
@@ -57,7 +61,7 @@ class _Derived(NamedTuple):
     window: tuple[Window, ...] | str | None
 
 
-class _Book:
+class Book:
     """What is known so far while the ledger is written."""
 
     def __init__(self, graph: Graph, batch: int | None, check: bool) -> None:

@@ -11,13 +11,16 @@ from netledger.graph import Graph, Node, Recorded
 
 def derived(graph: Graph) -> Graph:
     """The network with the sizes that rules give, not those that its source recorded."""
-    nodes = tuple(
-        node
-        if node.recorded is None
-        else replace(node, recorded=None if not node.op.unknown() else counts_only(node.recorded))
-        for node in graph.nodes
-    )
-    return replace(graph, nodes=nodes, _by_name={})
+    nodes = tuple([node if node.recorded is None else _derived(node) for node in graph.nodes])
+    changed = any([node is not old for node, old in zip(nodes, graph.nodes, strict=True)])
+    return replace(graph, nodes=nodes, _by_name={}) if changed else graph
+
+
+def _derived(node: Node) -> Node:
+    """The node itself, if its source says no more than what no rule gives."""
+    assert node.recorded is not None
+    kept = counts_only(node.recorded) if node.op.unknown() else None
+    return node if node.recorded == kept else replace(node, recorded=kept)
 
 
 def counts_only(recorded: Recorded) -> Recorded:
@@ -34,10 +37,7 @@ class Draft:
         self.outputs = list(graph.outputs)
         self.ties = list(graph.ties)
         self.nodes = {node.name: node for node in graph.nodes}
-        self._takers: dict[str, dict[str, None]] = {}
-        self._maker: dict[str, str] = {}
-        for node in graph.nodes:
-            self._enter(node)
+        self._links: _Links | None = None  # most edits leave the layers where they are
 
     def node(self, name: str) -> Node:
         """The layer called `name`."""
@@ -47,23 +47,25 @@ class Draft:
 
     def takers(self, value: str) -> Iterable[tuple[str, int]]:
         """Who takes a value, and as which of its inputs."""
-        for name in list(self._takers.get(value, ())):
+        for name in list(self._linked().takers.get(value, ())):
             for index, taken in enumerate(self.nodes[name].inputs):
                 if taken == value:
                     yield name, index
 
     def put(self, node: Node) -> None:
         """Changes a layer."""
-        self._leave(self.nodes[node.name])
+        old = self.nodes[node.name]
+        if node.inputs != old.inputs or node.outputs != old.outputs:
+            self._linked().leave(old)
+            self._linked().enter(node)
         self.nodes[node.name] = node
-        self._enter(node)
 
     def add(self, node: Node) -> None:
         """Adds a layer."""
         if node.name in self.nodes or node.name in self.inputs:
             raise UsageError(f"there is a row called {node.name!r} already")
+        self._linked().enter(node)
         self.nodes[node.name] = node
-        self._enter(node)
 
     def feed(self, row: str, index: int, value: str) -> None:
         """Makes `value` an input of a row."""
@@ -84,19 +86,19 @@ class Draft:
                 self.feed(taker, index, node.inputs[0])
             if value in self.outputs:
                 self.outputs = [node.inputs[0] if v == value else v for v in self.outputs]
-        self._leave(node)
+        self._linked().leave(node)
         del self.nodes[row]
         kept = [tuple(m for m in group if m[0] != row) for group in self.ties]
         self.ties = [group for group in kept if len(group) > 1]
 
     def _drop(self, taker: str, value: str) -> None:
-        for name in {taker, *self._takers.get(value, ())}:
+        for name in {taker, *self._linked().takers.get(value, ())}:
             node = self.nodes[name]
             self.put(replace(node, inputs=tuple(v for v in node.inputs if v != value)))
 
     def graph(self) -> Graph:
         """The network as it is now, its layers in an order in which they can run."""
-        nodes = self._ordered()
+        nodes = tuple(self.nodes.values()) if self._links is None else self._ordered(self._links)
         made = {*self.inputs, *(value for node in nodes for value in node.outputs)}
         return replace(
             self.origin,
@@ -107,7 +109,12 @@ class Draft:
             _by_name={},
         )
 
-    def _ordered(self) -> tuple[Node, ...]:
+    def _linked(self) -> _Links:
+        if self._links is None:
+            self._links = _Links(self.nodes.values())
+        return self._links
+
+    def _ordered(self, links: _Links) -> tuple[Node, ...]:
         done: dict[str, Node] = {}
         for name in self.nodes:
             waiting, open_rows = [name], set()
@@ -116,7 +123,7 @@ class Draft:
                 if top in done:
                     waiting.pop()
                     continue
-                makers = [self._maker[v] for v in self.nodes[top].inputs if v in self._maker]
+                makers = [links.maker[v] for v in self.nodes[top].inputs if v in links.maker]
                 missing = [maker for maker in makers if maker not in done]
                 if not missing:
                     done[top] = self.nodes[waiting.pop()]
@@ -127,14 +134,26 @@ class Draft:
                     waiting += missing
         return tuple(done.values())
 
-    def _enter(self, node: Node) -> None:
-        for value in node.inputs:
-            self._takers.setdefault(value, {})[node.name] = None
-        for value in node.outputs:
-            self._maker[value] = node.name
 
-    def _leave(self, node: Node) -> None:
+class _Links:
+    """Who takes a value, and who makes it."""
+
+    def __init__(self, nodes: Iterable[Node]) -> None:
+        self.takers: dict[str, dict[str, None]] = {}
+        self.maker: dict[str, str] = {}
+        for node in nodes:
+            self.enter(node)
+
+    def enter(self, node: Node) -> None:
+        """Notes a layer."""
         for value in node.inputs:
-            self._takers.get(value, {}).pop(node.name, None)
+            self.takers.setdefault(value, {})[node.name] = None
         for value in node.outputs:
-            self._maker.pop(value, None)
+            self.maker[value] = node.name
+
+    def leave(self, node: Node) -> None:
+        """Forgets a layer."""
+        for value in node.inputs:
+            self.takers.get(value, {}).pop(node.name, None)
+        for value in node.outputs:
+            self.maker.pop(value, None)

@@ -20,7 +20,7 @@ from typing import Any
 
 from netledger.errors import UnknownName, UsageError
 from netledger.garbage import no_garbage
-from netledger.graph import BUFFER, WEIGHT, Graph
+from netledger.graph import Graph
 from netledger.ledger.fold import fold_modules, fold_pointwise, shown_in
 from netledger.ledger.row import (
     Finding,
@@ -31,33 +31,9 @@ from netledger.ledger.row import (
     sums,
     type_to_dict,
 )
+from netledger.ledger.totals import Tally, Totals, tally, total
 
 SCHEMA = "netledger/1"
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """Sums over all rows; they never depend on the view. `complete` is False over an unknown."""
-
-    weights: Any
-    biases: Any
-    params: Any
-    trainable: Any
-    frozen: Any
-    buffers: Any
-    macs: Any
-    neurons: Any
-    activations: Any
-    bytes: Any
-    complete: bool
-    unknown: frozenset[str] = frozenset()
-    """The quantities (``params``, ``macs``) that are only lower bounds."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """The totals as JSON-ready data."""
-        names = [name for name in self.__slots__ if name not in ("unknown", "complete")]
-        known = {name: plain(getattr(self, name)) for name in names}
-        return {**known, "complete": self.complete}
 
 
 @dataclass(frozen=True)
@@ -119,29 +95,7 @@ class Ledger:
     @property
     def totals(self) -> Totals:
         """The sums."""
-        rows = self.ops
-        stored = [p for row in rows for p in row.parameters if p.tied_to is None]
-        counted = [p for row in rows if "params" not in row.unknown for p in row.parameters]
-        learned = [p for p in counted if p.tied_to is None and p.role != BUFFER]
-        weights = add_up(row.weights for row in rows)
-        biases = add_up(row.biases for row in rows)
-        unknown = frozenset(what for row in rows for what in row.unknown)
-        return Totals(
-            weights=weights,
-            biases=biases,
-            params=add_up((weights, biases)),
-            trainable=add_up(p.count for p in learned if p.trainable),
-            frozen=add_up(p.count for p in learned if not p.trainable),
-            buffers=add_up(row.buffers for row in rows),
-            macs=add_up(row.macs for row in rows),
-            neurons=add_up(
-                row.elements for row in rows if any(p.role == WEIGHT for p in row.parameters)
-            ),
-            activations=add_up(row.elements for row in rows if row.op is not None),
-            bytes=add_up(p.stored_bytes for p in stored),
-            complete=not unknown,
-            unknown=unknown,
-        )
+        return total([tally(row) for row in self.ops])
 
     def to_dict(self, *, ops: bool = False, depth: int | None = None) -> dict[str, Any]:
         """The ledger as JSON-ready data, in the contract's form."""
@@ -187,9 +141,12 @@ __all__ = [
     "Ledger",
     "Row",
     "Stored",
+    "Tally",
     "Totals",
     "add_up",
     "plain",
     "sums",
+    "tally",
+    "total",
     "type_to_dict",
 ]

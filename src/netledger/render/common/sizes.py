@@ -77,7 +77,8 @@ def _trace(ledger: Ledger) -> tuple[dict[str, bool], set[str]]:
             alike[row.name] = [row.name]
             fed.add(row.name)
             continue
-        fed.update(row.made if fed.intersection(row.inputs) else ())
+        if not fed.isdisjoint(row.inputs):
+            fed.update(row.made)
         rank = len(row.outputs[0].shape) if row.outputs else 0
         if isinstance(op, Spatial):
             for value, t in zip(row.inputs, row.input_types, strict=True):
@@ -85,7 +86,8 @@ def _trace(ledger: Ledger) -> tuple[dict[str, bool], set[str]]:
                     for other in alike.get(value, ()):
                         last.setdefault(other, op.channels_last)
             if rank > 2:
-                last.update(dict.fromkeys(row.made, op.channels_last))
+                for value in row.made:
+                    last[value] = op.channels_last
             continue
         if not row.inputs or len(row.input_types[0].shape) != rank or rank < 3:
             continue

@@ -6,8 +6,10 @@ const FAMILIES = [
   ["dense", "fully connected layers", ["Linear"]],
   ["mix", "attention and products", ["MultiHeadAttention", "ScaledDotProductAttention", "MatMul", "Einsum", "RNN", "GRU", "LSTM"]],
   ["table", "embeddings", ["Embedding", "Tensor"]],
-];
-const familyOf = (kind) => FAMILIES.find(([, , kinds]) => kinds.includes(kind)) ?? ["rest", "other layers", []];
+].map(([key, word, kinds]) => ({ key, word, kinds }));
+const REST = { key: "rest", word: "other layers", kinds: [] };
+const familyByKind = new Map(FAMILIES.flatMap((family) => family.kinds.map((kind) => [kind, family])));
+const familyOf = (kind) => familyByKind.get(kind) ?? REST;
 
 const TOLD = [
   ["params", "parameters"], ["macs", "MACs"], ["neurons", "neurons"],
@@ -16,21 +18,21 @@ const TOLD = [
 function drawTotals() {
   const { totals } = now;
   const before = base.totals;
-  $id("totals").replaceChildren(...TOLD.map(([what, word]) => {
-    const value = totals?.[what];
-    const text = totals ? tellTotal(totals, what) : "?";
+  drawList($id("totals"), TOLD.map(([what, word]) => {
+    const value = totals[what];
+    const text = tellTotal(totals, what);
     const old = tellTotal(before, what);
-    const split = what === "params" && totals && !now.error
-      ? h("dd", { class: "split" }, `${show(totals.weights)} weights + ${show(totals.biases)} biases`
-        + (isZero(totals.buffers) ? "" : `; ${show(totals.buffers)} buffers apart`)) : null;
+    const split = what === "params" && !now.error
+      ? `${show(totals.weights)} weights + ${show(totals.biases)} biases`
+        + (isZero(totals.buffers) ? "" : `; ${show(totals.buffers)} buffers apart`) : null;
     const changed = differs() && text !== old;
-    return h("div", { class: changed ? "changed" : "" },
+    return [what, [text, old, split, changed, Boolean(now.error)].join(), () => h("div", { class: changed ? "changed" : "" },
       h("dt", {}, word),
       h("dd", { class: "value", "data-total": what }, now.error ? "unknown" : text),
       now.error && h("dd", { class: "split" }, value && !isZero(value) ? `${show(value)} up to there` : ""),
       changed && !now.error && h("dd", { class: "from" }, h("span", { class: "hidden" }, "was "), h("s", {}, old),
         h("span", { class: "delta" }, ` ${signed(before[what], value)}`)),
-      !changed && split);
+      !changed && split && h("dd", { class: "split" }, split))];
   }));
 }
 /** A total as the tables print it: marked where it is only a lower bound. */
@@ -40,56 +42,74 @@ function tellTotal(totals, what) {
 }
 
 function drawBars() {
-  const parts = all.filter((item) => item.row && item.status !== "gone");
-  $id("bars").replaceChildren(...["params", "macs"].map((what) => drawBar(what, parts)));
-}
-function drawBar(what, parts) {
-  const sized = parts.map((item) => ({ item, size: approximate(item.counts[what]) })).filter((p) => p.size > 0);
-  const total = sized.reduce((sum, p) => sum + p.size, 0);
-  const shares = new Map();
-  for (const { item, size } of sized) {
-    const [key, word] = familyOf(item.kind);
-    const known = shares.get(key) ?? { word, size: 0, count: 0 };
-    shares.set(key, { word, size: known.size + size, count: known.count + 1 });
+  const place = $id("bars");
+  if (!place.children.length) {
+    place.append(...["params", "macs"].map((what) => h("figure", { class: "bar", id: `bar-${what}` }, h("figcaption"), h("div", { class: "track" }))));
   }
-  const order = [...shares].sort((a, b) => b[1].size - a[1].size);
-  const percent = (size) => (total ? (100 * size) / total : 0);
-  const tell = (p) => (p >= 99.95 && p < 100 ? "99.9" : p < 0.05 ? "<0.1" : p.toFixed(1));
-  const legend = order.slice(0, 3).map(([key, { word, size, count }]) =>
-    h("span", { class: "key" }, h("i", { class: `swatch ${key}`, "aria-hidden": "true" }),
-      h("b", {}, `${tell(percent(size))} %`), ` in ${count} ${count === 1 ? word.replace(/s\b/, "") : word}`));
-  return h("figure", { class: "bar" },
-    h("figcaption", {}, h("span", { class: "what" }, WORDS[what]), ...(total ? legend : []),
-      now.totals.unknown.has(what) || now.error ? h("span", { class: "key" }, total ? "of what is known" : "unknown")
-        : total ? null : h("span", { class: "key" }, "none")),
-    total > 0 && h("div", { class: "track" }, ...merge(sized, total).map(({ item, size, count, family }) => {
-      const share = percent(size);
-      const label = item ? tagWithin(item, share) : share > 8 ? `${count} rows` : null;
-      const piece = h(item ? "button" : "span", {
-        type: item ? "button" : null, class: `piece ${family}`, tabindex: item ? "-1" : null,
-        title: `${item?.name ?? `${count} rows`}: ${tell(share)} % of the ${WORDS[what]}`, "data-row": item?.id,
-      }, label && h("span", {}, label));
-      piece.style.flexGrow = String(Math.max(share, 0.05));
-      return piece;
-    })));
+  const parts = all.filter((item) => item.row && item.status !== "gone");
+  for (const what of ["params", "macs"]) drawBar(what, parts);
 }
+const lengths = {};
+function drawBar(what, parts) {
+  const sized = parts.filter((item) => item.shares[what] > 0);
+  const total = lengths[what] = sized.reduce((sum, item) => sum + item.shares[what], 0);
+  const shares = new Map();
+  for (const item of sized) {
+    const family = familyOf(item.kind);
+    const known = shares.get(family) ?? { size: 0, count: 0 };
+    shares.set(family, { size: known.size + item.shares[what], count: known.count + 1 });
+  }
+  const order = [...shares].sort((a, b) => b[1].size - a[1].size).slice(0, 3);
+  const legend = order.map(([{ key, word }, { size, count }]) => {
+    const [share, rest] = [`${percent(size, total)} %`, ` in ${count} ${count === 1 ? word.replace(/s\b/, "") : word}`];
+    return [key, share + rest, () => h("span", { class: "key" }, h("i", { class: `swatch ${key}`, "aria-hidden": "true" }), h("b", {}, share), rest)];
+  });
+  const lack = now.totals.unknown.has(what) || now.error ? (total ? "of what is known" : "unknown") : total ? "" : "none";
+  const [caption, track] = $id(`bar-${what}`).children;
+  drawList(caption, [["", "", () => h("span", { class: "what" }, WORDS[what])], ...legend,
+    ...(lack ? [["lack", lack, () => h("span", { class: "key" }, lack)]] : [])]);
+  track.hidden = !total;
+  drawList(track, merge(sized, what, total).map((part) => piece(what, part, total)));
+}
+const percent = (size, total) => {
+  const share = (100 * size) / total;
+  return share >= 99.95 && share < 100 ? "99.9" : share < 0.05 ? "<0.1" : share.toFixed(1);
+};
+/** A layer in a bar, or many that are too thin to be seen. */
+function piece(what, { items, size }, total) {
+  const [item, ...more] = items;
+  const { key } = familyOf(most(items, what).kind);
+  const name = more.length ? `${items.length} rows from ${item.name}` : item.name;
+  const label = more.length ? (size > 0.08 * total ? `${items.length} rows` : "") : tagWithin(item, size / total);
+  return [item.id, `${items.length} ${size} ${key} ${label}`, () => {
+    const made = h("button", {
+      type: "button", class: `piece ${key}`, tabindex: "-1", "aria-label": name, "data-row": item.id,
+      onpointerenter: (e) => { e.target.title = `${name}: ${percent(size, lengths[what])} % of the ${WORDS[what]}`; },
+    }, label && h("span", {}, label));
+    made.style.flexGrow = String(size);
+    return made;
+  }];
+}
+const most = (items, what) => items.reduce((a, b) => (b.shares[what] > a.shares[what] ? b : a));
 /** As much of a name as a piece has room for: ``layer4…conv2``, ``layer4``, or nothing. */
 function tagWithin(item, share) {
-  const room = (share / 100) * Math.min(1480, innerWidth - 56);
+  const room = share * Math.min(1480, innerWidth - 56);
   const [outer] = item.scope.split(".");
   const names = item.scope ? [`${outer}…${item.label}`, outer] : [item.label];
-  return names.find((name) => name.length * 7.4 + 14 <= room) ?? null;
+  return names.find((name) => name.length * 7.4 + 14 <= room) ?? "";
 }
-/** Neighbours that are too thin to be seen become one piece, of many rows. */
-function merge(sized, total) {
+/** ``[items, size]`` in order; neighbours that are too thin to be seen are one piece of many rows. */
+function merge(sized, what, total) {
+  const thin = sized.length > 40 ? 0.004 * total : 0;
   const found = [];
-  for (const { item, size } of sized) {
-    const last = found.at(-1);
-    const [family] = familyOf(item.kind);
-    if (size / total < 0.004 && sized.length > 40) {
-      if (last && !last.item && last.family === family) [last.size, last.count] = [last.size + size, last.count + 1];
-      else found.push({ item: null, size, count: 1, family });
-    } else found.push({ item, size, family });
+  let open = null; // the last piece, as long as it is too thin
+  for (const item of sized) {
+    const size = item.shares[what];
+    if (open && size < thin) {
+      open.items.push(item);
+      open.size += size;
+    } else found.push(open = { items: [item], size });
+    if (open.size >= thin) open = null;
   }
   return found;
 }

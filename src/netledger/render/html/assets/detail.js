@@ -4,6 +4,9 @@
 function drawDetail() {
   const item = itemOf(state.selected);
   const panel = $id("layer");
+  const says = item ? `${item.stamp} ${item.id} ${findingsOf(item).length} ${item.group ? tree.stamp : all[0].stamp}` : "";
+  if (says === detailSays) return;
+  detailSays = says;
   const active = panel.contains(document.activeElement) ? document.activeElement.id : "";
   panel.replaceChildren(...(item ? (item.group ? moduleDetail(item) : rowDetail(item)) : [intro()]));
   if (active && $id(active)) $id(active).focus();
@@ -12,6 +15,7 @@ function drawDetail() {
     for (const line of panel.querySelectorAll(".formula")) if (line.scrollWidth > line.clientWidth) line.tabIndex = 0;
   });
 }
+let detailSays = null;
 const intro = () => h("p", { class: "quiet" }, "Choose a row: here stand its derivations, its parameters and what it sees of the input, and its hyperparameters to try others.");
 const section = (title, ...children) => {
   const kept = children.flat().filter(Boolean);

@@ -133,7 +133,7 @@ function drawEdge({ from, to, size }) {
 const tag = (item) => (item.label.length > 2 ? item.label : item.name.split(".").slice(-2).join("."));
 const clip = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 function drawBox({ item, x, y }) {
-  const share = item.counts && largest.get(state.heat) ? approximate(item.counts[state.heat]) / largest.get(state.heat) : 0;
+  const share = item.counts && state.heat ? item.shares[state.heat] / largest[state.heat] : 0;
   const kinds = ["box", item.group && "module", item.id === state.selected && "chosen", item.changed && "changed", item.failed && "unknown", item.error && "wrong"];
   const width = Math.min(1, share) * BOX.width;
   return h("g", { class: kinds.filter(Boolean).join(" "), transform: `translate(${x} ${y})`, onclick: () => choose(item) },

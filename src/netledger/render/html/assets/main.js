@@ -175,16 +175,16 @@ globalThis.netledger = {
   derivations: (name) => [...explain(now.ledger, name)[0].derivations].map((d) => d.text()),
   set: (edits, batch = null) => change({ edits, batch }),
   books: (edits = state.edits, batch = state.batch) =>
-    books(compute(graphs[MAIN], edits, batch === null ? null : BigInt(batch))),
+    books(derive(() => infer(changed(edits), batch === null ? null : BigInt(batch)))),
   derive: (graph) => {
-    const found = compute(makeGraph(graph), [], null);
+    const found = derive(() => infer(makeGraph(graph)));
     const rows = found.error ? [] : [...found.ledger.ops];
     return { ...books(found), derivations: rows.map((r) => [...explain(found.ledger, r.name)[0].derivations].map((d) => [d.text(), d.mathml()])) };
   },
 };
 
 recall();
-base = examine(graphs[BASE], data.batch === null ? null : BigInt(data.batch));
+base = examine(graphs[BASE], data.batch === null ? null : BigInt(data.batch), memory[BASE]);
 fillControls();
 listen();
 listeners.push(draw);
@@ -199,4 +199,4 @@ if (state.selected) reveal(state.selected);
 else if (all.length) state.selected = all.find((i) => i.row?.parameters.length)?.id ?? all[0].id;
 draw();
 // The first pass over the rules is slow, until the browser has translated them: done while nobody waits.
-if (all.length < 2000) (globalThis.requestIdleCallback ?? setTimeout)(() => { for (let i = 0; i < 3; i++) compute(graphs[MAIN], [], null); });
+if (all.length < 2000) (globalThis.requestIdleCallback ?? setTimeout)(() => { for (let i = 0; i < 3; i++) infer(graphs[MAIN]); });

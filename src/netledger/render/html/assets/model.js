@@ -3,9 +3,11 @@
 
 const Formulas = $module("netledger.formula");
 const Graphs = $module("netledger.graph");
+const Books = $module("netledger.ledger");
 const Ops = $module("netledger.ops");
 const Edits = $module("netledger.edits");
 const { infer } = $module("netledger.infer");
+const { Known } = $module("netledger.again");
 const { explain } = $module("netledger.explain");
 const { Sizes } = $module("netledger.render.common.sizes");
 const Shown = $module("netledger.render.common.numbers");
@@ -98,15 +100,10 @@ function makeEdit([kind, ...values]) {
   throw new Error(`no edit is called ${kind}`);
 }
 
-/** The network after edits. */
-function changed(graph, edits) {
-  return edits.length ? Edits.apply(graph, ...edits.map(makeEdit)) : graph;
-}
-
-/** The ledger after edits; where a layer does not fit, the ledger up to it, and why. */
-function compute(graph, edits, batch) {
+/** The ledger; where a layer does not fit, the ledger up to it, and why. */
+function derive(write) {
   try {
-    return { ledger: infer(changed(graph, edits), batch), error: null };
+    return { ledger: write(), error: null };
   } catch (error) {
     if (!(error instanceof NetledgerError)) throw error;
     return { ledger: error.partial, error };

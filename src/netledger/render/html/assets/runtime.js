@@ -385,7 +385,10 @@ class $set {
     return null;
   }
   intersection(other) { return new $set([...other].filter((x) => this.has(x))); }
-  isdisjoint(other) { return ![...other].some((x) => this.has(x)); }
+  isdisjoint(other) {
+    for (const x of other) if (this.has(x)) return false;
+    return true;
+  }
   __eq__(other) { return other instanceof $set ? $key(this) === $key(other) : $NotImplemented; }
   [Symbol.iterator]() { return this.data.values(); }
 }

@@ -5,6 +5,9 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const graphs = data.graphs.map(makeGraph);
 const BASE = 0;
 const MAIN = graphs.length - 1; // of a difference the second network, which is compared with the first
+const origin = $module("netledger.edits.draft").derived(graphs[MAIN]); // what edits are made to
+const changed = (edits) => (edits.length ? Edits.apply(origin, ...edits.map(makeEdit)) : graphs[MAIN]);
+const memory = graphs.map(() => new Known()); // what was derived last of each
 const EMPTY = { batch: null, edits: [] };
 
 const state = {
@@ -23,18 +26,29 @@ const state = {
 };
 let base, now;
 let made = { edits: [], graph: graphs[MAIN] }; // the network after the last edits that could be made
-const wanted = () => (made.edits === state.edits ? made.graph : changed(graphs[MAIN], state.edits));
+const wanted = () => (made.edits === state.edits ? made.graph : changed(state.edits));
 const listeners = [];
 
+/** A value that is worked out once for each thing. */
+const once = (work) => {
+  const done = new WeakMap();
+  return (thing) => {
+    if (!done.has(thing)) done.set(thing, work(thing));
+    return done.get(thing);
+  };
+};
+const tallied = once(Books.tally);
+
 /** Everything that is shown of a network, for the batch and after the edits. */
-function examine(graph, batch) {
-  const { ledger, error } = compute(graph, [], batch);
-  return { ledger, error, graph, totals: ledger.totals, sizes: new Sizes(ledger, null) };
+function examine(graph, batch, known) {
+  const { ledger, error } = derive(() => known.ledger(graph, batch));
+  const totals = Books.total(ledger.ops.map(tallied));
+  return { ledger, error, graph, totals, sizes: new Sizes(ledger, null) };
 }
 
 function refresh() {
   const batch = state.batch === null ? null : BigInt(state.batch);
-  now = edited() || MAIN !== BASE ? examine(wanted(), batch) : base;
+  now = edited() || MAIN !== BASE ? examine(wanted(), batch, memory[MAIN]) : base;
   for (const listen of listeners) listen();
 }
 const edited = () => state.edits.length > 0 || state.batch !== data.batch;
@@ -57,7 +71,7 @@ function change(next) {
 /** Why edits cannot be made at all; a layer that only does not fit is shown instead. */
 function refusal(edits) {
   try {
-    made = { edits, graph: changed(graphs[MAIN], edits) };
+    made = { edits, graph: changed(edits) };
     return null;
   } catch (error) {
     if (!(error instanceof NetledgerError)) throw error;
@@ -134,16 +148,36 @@ function h(tag, attributes = {}, ...children) {
   return element;
 }
 const SVG_TAGS = new Set(["svg", "g", "rect", "path", "text", "line", "defs", "marker", "polygon", "title"]);
+
+/** Shows parts ``[key, says, make]`` in order; one is made anew only where what it says has changed. */
+function drawList(place, parts) {
+  const before = lists.get(place) ?? new Map();
+  const after = new Map();
+  for (const [key, says, make] of parts) {
+    const old = before.get(key);
+    after.set(key, old?.says === says ? old : { says, element: make() });
+  }
+  lists.set(place, after);
+  const elements = [...after.values()].map((part) => part.element);
+  const kept = new Set(elements);
+  for (const old of [...place.children]) if (!kept.has(old)) old.remove();
+  let at = place.firstElementChild;
+  for (const element of elements) {
+    if (element === at) at = at.nextElementSibling;
+    else place.insertBefore(element, at);
+  }
+}
+const lists = new WeakMap();
 const $id = (id) => document.getElementById(id);
 const say = (text) => { $id("said").textContent = text; };
 
 const MATH = new Set(["mrow", "mi", "mn", "mo", "msup", "msub", "mfrac"]);
 /** MathML out of the printed form of a formula; nothing but the elements above gets through. */
 function math(source) {
-  if (!known.has(source)) known.set(source, makeMath(source));
-  return known.get(source).cloneNode(true);
+  if (!mathOf.has(source)) mathOf.set(source, makeMath(source));
+  return mathOf.get(source).cloneNode(true);
 }
-const known = new Map(); // most lines are the same after an edit
+const mathOf = new Map(); // most lines are the same after an edit
 function makeMath(source) {
   const space = "http://www.w3.org/1998/Math/MathML";
   const parsed = new DOMParser().parseFromString(`<mrow>${source}</mrow>`, "application/xml");
@@ -165,7 +199,7 @@ function makeMath(source) {
 
 // --- numbers ---
 
-const { add_up: addUp } = $module("netledger.ledger.row");
+const { add_up: addUp } = Books;
 const isZero = (x) => x === 0n;
 const show = (x) => Shown.number(x === undefined ? null : x);
 const same = (a, b) => (a === b ? true : a == null || b == null ? false : $eq(a, b));

@@ -12,46 +12,50 @@ function drawTable() {
   const grid = $id("grid");
   grid.setAttribute("aria-rowcount", rowsSeen.length + 1);
   grid.classList.toggle("compared", differs());
-  setWidths(grid);
+  measure(grid);
   $id("canvas").style.height = `${rowsSeen.length * rowHeight()}px`;
   drawHead();
-  largest = new Map(QUANTITIES.map((q) => [q, Math.max(1, ...all.map((i) => approximate(i.counts?.[q])))]));
-  $id("modules").hidden = !all.some((item) => item.scope);
+  $id("modules").hidden = !tree.items.some((item) => item.group);
   $id("none").hidden = rowsSeen.length > 0;
   $id("count").textContent = `${all.length} ${all.length === 1 ? "row" : "rows"}`;
   drawRows();
 }
-let largest = new Map();
+let largest = {}; // of each quantity in one row
 
 /** Columns are as wide as their longest number, and no wider. */
-function setWidths(grid) {
-  const parts = [...tree.items, ...all];
-  const fit = (key, texts, least, most) => {
-    const longest = texts.reduce((n, text) => Math.max(n, text.length), 0);
-    grid.style.setProperty(`--${key}`, `${Math.min(most, Math.max(least, longest * 7.9 + 18))}px`);
+function measure(grid) {
+  const most = Object.fromEntries(QUANTITIES.map((q) => [q, 0n]));
+  const long = { size: 0, params: 0, macs: 0, elements: 0, bytes: 0 };
+  const count = (q, value) => {
+    if (typeof value !== "bigint") long[q] = Math.max(long[q], show(value).length);
+    else if (value > most[q]) most[q] = value;
   };
-  fit("size", parts.map((i) => i.size), 84, 170);
-  for (const q of QUANTITIES) {
-    const long = (value) => typeof value !== "bigint" || value >= most;
-    let most = 0n;
-    for (const i of parts) for (const c of [i.counts, i.old?.counts]) if (typeof c?.[q] === "bigint" && c[q] > most) most = c[q];
-    // Only the largest numbers, formulas and what is marked can be the longest.
-    const own = parts.filter((i) => i.counts && (long(i.counts[q]) || i.row?.unknown.size || i.row?.parameters.some((p) => p.tied_to !== null)));
-    const old = parts.filter((i) => i.old && long(i.old.counts[q]));
-    fit(q, [...own.map((i) => told(i, q)), ...old.map((i) => show(i.old.counts[q]))], q === "macs" ? 64 : 92, 210);
+  largest = { params: 1, macs: 1, elements: 1, bytes: 1 };
+  for (const item of [...tree.items, ...all]) {
+    long.size = Math.max(long.size, item.size.length);
+    for (const q of QUANTITIES) {
+      if (item.counts) count(q, item.counts[q]);
+      if (item.old && item.changed) count(q, item.old.counts[q]);
+      if (item.marked) long[q] = Math.max(long[q], told(item, q).length);
+      if (!item.group && item.shares[q] > largest[q]) largest[q] = item.shares[q];
+    }
   }
+  const fit = (key, letters, least, limit) =>
+    grid.style.setProperty(`--${key}`, `${Math.min(limit, Math.max(least, letters * 7.9 + 18))}px`);
+  fit("size", long.size, 84, 170);
+  for (const q of QUANTITIES) fit(q, Math.max(long[q], show(most[q]).length), q === "macs" ? 64 : 92, 210);
 }
 
 function drawHead() {
-  const head = $id("head");
   const sorts = (key) => state.sort === key;
-  head.replaceChildren(...["name", ...COLUMNS].map((key, i) => {
+  drawList($id("head"), ["name", ...COLUMNS].map((key, i) => {
     const ordered = sorts(key) ? (state.down && key !== "name" ? "descending" : "ascending") : null;
-    const arrow = ordered ? h("span", { class: "arrow", "aria-hidden": "true" }, ordered === "ascending" ? "↑" : "↓") : null;
-    const text = COLUMN_WORDS[key];
-    const cell = { role: "columnheader", class: `cell ${key}`, "aria-colindex": i + 1, "aria-sort": ordered };
-    if (key === "size") return h("div", cell, text);
-    return h("div", cell, h("button", { type: "button", onclick: () => sortBy(key) }, text, arrow));
+    return [key, ordered, () => {
+      const arrow = ordered ? h("span", { class: "arrow", "aria-hidden": "true" }, ordered === "ascending" ? "↑" : "↓") : null;
+      const cell = { role: "columnheader", class: `cell ${key}`, "aria-colindex": i + 1, "aria-sort": ordered };
+      if (key === "size") return h("div", cell, COLUMN_WORDS[key]);
+      return h("div", cell, h("button", { type: "button", onclick: () => sortBy(key) }, COLUMN_WORDS[key], arrow));
+    }];
   }));
 }
 function sortBy(key) {
@@ -68,12 +72,19 @@ function drawRows() {
   const first = whole ? 0 : Math.max(0, Math.floor(-top / size) - 4);
   const last = whole ? rowsSeen.length : Math.min(rowsSeen.length, Math.ceil((innerHeight - top) / size) + 4);
   const drawn = [];
-  for (let i = first; i < last; i++) drawn.push(drawRow(rowsSeen[i], i, size));
-  canvas.replaceChildren(...drawn);
-  $id("grid").setAttribute("aria-activedescendant", drawn.some((r) => r.id === activeId()) ? activeId() : "");
-  if (!drawn.some((r) => r.id === activeId())) $id("grid").removeAttribute("aria-activedescendant");
+  for (let i = first; i < last; i++) {
+    const { item, level, open, position, among } = rowsSeen[i];
+    const chosen = item.id === state.selected;
+    const says = `${item.stamp} ${i} ${size} ${level} ${open} ${position}/${among} ${chosen} ${state.heat} ${largest[state.heat]} ${noteOf(item)}`;
+    drawn.push([item.id, says, () => drawRow(rowsSeen[i], i, size)]);
+  }
+  drawList(canvas, drawn);
+  const active = rowsSeen.slice(first, last).findIndex(({ item }) => item.id === state.selected);
+  if (active < 0) $id("grid").removeAttribute("aria-activedescendant");
+  else $id("grid").setAttribute("aria-activedescendant", `row-${first + active}`);
 }
-const activeId = () => `row-${rowsSeen.findIndex(({ item }) => item.id === state.selected)}`;
+const noteOf = (item) =>
+  (item.error ? "error" : item.status === "gone" ? "removed" : item.status === "added" ? "added" : findingsOf(item).length ? "note" : "");
 
 function drawRow({ item, level, open, position, among }, index, size) {
   const chosen = item.id === state.selected;
@@ -91,7 +102,7 @@ function drawRow({ item, level, open, position, among }, index, size) {
   row.style.height = `${size}px`;
   const then = item.folded.length ? ` → ${item.folded.map((r) => r.kind).join(" → ")}` : "";
   const kind = item.group ? `${item.leaves} ${item.leaves === 1 ? "row" : "rows"}` : `${item.kind}${then}`;
-  const mark = item.error ? "error" : item.status === "gone" ? "removed" : item.status === "added" ? "added" : findingsOf(item).length ? "note" : "";
+  const mark = noteOf(item);
   const name = h("div", { role: "gridcell", class: "cell name", "aria-colindex": 1 },
     h("span", { class: "indent", width: `${(level - 1) * 16}px` }),
     h("span", { class: "twist", "aria-hidden": "true" }, item.group ? (open ? "▾" : "▸") : ""),
@@ -118,7 +129,7 @@ function countCell(item, what, index) {
   const cell = h("div", { role: "gridcell", class: `cell number ${what}`, "aria-colindex": index, title: parts },
     was && h("span", { class: "was" }, h("span", { class: "hidden" }, "was "), was),
     h("span", { class: [was && "is", (text === "0" || text === "–") && "zero"].filter(Boolean).join(" ") }, text));
-  const share = state.heat === what && !item.group ? approximate(value) / largest.get(what) : 0;
+  const share = state.heat === what && !item.group ? item.shares[what] / largest[what] : 0;
   if (share > 0.04) { // a thinner bar would look like a rule
     cell.classList.add("heated");
     const bar = h("span", { class: "heat", "aria-hidden": "true" });

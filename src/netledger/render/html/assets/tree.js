@@ -17,18 +17,19 @@ function countsOf(row) {
 }
 /** Of a row with others folded into it, the sum over all of them. */
 const folded = (row, count) => addUp([count(row), ...[...row.folded].map((r) => folded(r, count))]);
-const hasUnknown = (row, what) =>
-  (what === "macs" ? row.unknown.has("macs") : what === "elements" ? row.unknown.has("activations")
-    : row.unknown.has("params")) || (what === "bytes" && bytesOf(row) === null);
+/** Of which counts of a row something is unknown. */
+const lacksOf = ({ unknown }, counts) => ({
+  params: unknown.has("params"), macs: unknown.has("macs"), elements: unknown.has("activations"),
+  bytes: unknown.has("params") || counts.bytes === null,
+});
 
 function told(item, what) {
   const value = item.counts?.[what];
   if (item.failed) return item.partial && value ? `≥ ${show(value)}` : "?";
   if (item.row) {
     if (what === "params" || what === "macs") return Shown.count(item.row, what);
-    return hasUnknown(item.row, what) ? Shown.at_least(value) : show(value);
   }
-  return item.lacks?.[what] ? Shown.at_least(value) : show(value);
+  return item.lacks[what] ? Shown.at_least(value) : show(value);
 }
 
 /** The size of the last output: ``55×55×96``. */
@@ -37,23 +38,50 @@ function sizeOf(view, row) {
   return view.sizes.text(row).replaceAll("x", "×");
 }
 
-function leaf(view, row, before) {
+/** What the size of a row prints by, beside the row itself. */
+function printing({ sizes }, row) {
+  if (sizes.layout === "source") return "source";
+  let text = sizes.layout;
+  for (const value of row.made) text += `${sizes._last.get(value)} ${sizes._fed.has(value)}`;
+  return text;
+}
+
+/** A row as it is shown: with what it counts, and what it counted before. */
+function leaf(view, row, old, prints) {
+  const { name, kind, scope, folded } = row;
   const counts = countsOf(row);
-  const old = before;
   const size = sizeOf(view, row);
-  const changed = old && (old.size !== size || QUANTITIES.some((q) => !same(old.counts[q], counts[q])));
   return {
-    id: row.name, name: row.name, kind: row.kind, scope: row.scope, size, counts, row, old, changed,
-    folded: [...row.folded],
+    id: name, name, kind, scope, folded, label: labelOf(row), row, old, prints, stamp: ++stamps,
+    size, counts, shares: sharesOf(counts), lacks: lacksOf(row, counts), status: old ? undefined : "added",
+    marked: row.unknown.size > 0 || row.parameters.some((p) => p.tied_to !== null),
+    changed: old !== null && (old.size !== size || QUANTITIES.some((q) => !same(old.counts[q], counts[q]))),
   };
 }
+let stamps = 0; // a number for each state of an item, so that what shows it knows when it is old
+const labelOf = ({ name, scope }) => (scope && name.startsWith(`${scope}.`) ? name.slice(scope.length + 1) : name);
+const sharesOf = (counts) => Object.fromEntries(QUANTITIES.map((q) => [q, approximate(counts[q])]));
+
+const shown = new Map(); // what was shown last of each row
+/** The same object as long as nothing of the row changes. */
+function leafOnce(row, old) {
+  const last = shown.get(row.name);
+  const prints = printing(now, row);
+  if (last && last.old === old && last.prints === prints && sameRow(last.row, row)) return last;
+  const item = leaf(now, row, old, prints);
+  shown.set(row.name, item);
+  return item;
+}
+/** Rows that were derived once: the outputs of a row are made with it and with no other. */
+const sameRow = (a, b) => a.outputs === b.outputs && a.folded.length === b.folded.length
+  && a.folded.every((part, i) => part.outputs === b.folded[i].outputs);
 
 /** The rows before, by name, with what they counted. */
 const before = (() => {
   const known = new Map();
   return () => {
     if (!known.has(state.ops)) {
-      const rows = [...base.ledger.view(state.ops)];
+      const rows = base.ledger.view(state.ops);
       known.set(state.ops, new Map(rows.map((row) => [row.name, { row, counts: countsOf(row), size: sizeOf(base, row) }])));
     }
     return known.get(state.ops);
@@ -62,39 +90,33 @@ const before = (() => {
 
 /** The leaves in order: rows, and in a difference also those that only the first network has. */
 function leaves() {
-  const rows = now.ledger.view(state.ops);
-  const found = [];
-  if (!differs()) for (const row of rows) found.push(leaf(now, row, null));
-  else pair(rows, found);
+  const known = before();
+  const partner = data.pairs && new Map(data.pairs.filter((pair) => !pair.includes(null)).map(([a, b]) => [b, a]));
+  const taken = new Set();
+  const found = now.ledger.view(state.ops).map((row) => {
+    const old = known.get(partner ? partner.get(row.name) : row.name) ?? null;
+    if (old) taken.add(old.row.name);
+    return leafOnce(row, old);
+  });
   if (now.error) after(found);
+  else if (taken.size < known.size) gone(found, known, taken);
   return found;
 }
 
-function pair(rows, found) {
-  const known = before();
-  const partner = new Map(); // what the second network's rows are called in the first
-  const order = [...known.keys()];
-  if (data.pairs) for (const [a, b] of data.pairs) if (a !== null && b !== null) partner.set(b, a);
-  const taken = new Set();
-  for (const row of rows) {
-    const name = data.pairs ? partner.get(row.name) : row.name;
-    const old = known.get(name) ?? null;
-    if (old) taken.add(name);
-    const item = leaf(now, row, old);
-    if (!old) item.status = "added";
-    found.push(item);
+/** What is gone stands where it stood: after the row that was before it. */
+function gone(found, known, taken) {
+  const places = new Map(found.map((item) => [item.old?.row.name, item]));
+  const fates = new Map(); // the rows that are gone, by the one that is there before them
+  let last = null;
+  for (const [name, old] of known) {
+    if (taken.has(name)) last = places.get(name);
+    else fates.set(last, [...(fates.get(last) ?? []), goneOf(old)]);
   }
-  if (now.error) return;
-  // What is gone stands where it stood: after the row that was before it.
-  const places = new Map(found.map((item, i) => [item.old?.row.name, i]));
-  const gone = order.filter((name) => !taken.has(name));
-  for (const name of gone.reverse()) {
-    const at = order.slice(0, order.indexOf(name)).findLast((n) => places.has(n));
-    const item = leaf(base, known.get(name).row, known.get(name));
-    Object.assign(item, { id: `− ${name}`, status: "gone", changed: true });
-    found.splice(at === undefined ? 0 : places.get(at) + 1, 0, item);
-  }
+  const order = [...(fates.get(null) ?? []), ...found.flatMap((item) => [item, ...(fates.get(item) ?? [])])];
+  found.splice(0, found.length, ...order);
 }
+
+const goneOf = once((old) => ({ ...leaf(base, old.row, old), id: `− ${old.row.name}`, status: "gone", changed: true }));
 
 /** After a layer that does not fit: those of which nothing is known. */
 function after(found) {
@@ -103,53 +125,62 @@ function after(found) {
   for (const node of now.graph.nodes) {
     if (done.has(node.name) || (!state.ops && node.op.folds && node.name !== failed)) continue;
     found.push({
-      id: node.name, name: node.name, kind: node.op.kind, scope: node.scope, size: "?", node,
-      failed: true, error: node.name === failed ? now.error : null, folded: [], counts: null,
+      id: node.name, name: node.name, kind: node.op.kind, scope: node.scope, size: "?", node, stamp: ++stamps,
+      label: labelOf(node), failed: true, error: node.name === failed ? now.error : null, folded: [], counts: null, shares: {}, lacks: {},
     });
   }
 }
 
 /** Leaves → a tree by module path. */
 function grow(items) {
-  const root = { id: "", items: [], groups: new Map() };
-  for (const item of items) {
-    let at = root;
-    let path = "";
-    for (const part of item.scope ? item.scope.split(".") : []) {
-      path = path ? `${path}.${part}` : part;
-      let group = at.groups.get(path);
-      if (!group) {
-        group = { id: `/${path}`, name: path, label: part, kind: "Module", folded: [], items: [], groups: new Map(), group: true };
-        at.groups.set(path, group);
-        at.items.push(group);
-      }
-      at = group;
-    }
-    const within = item.scope && item.name.startsWith(`${item.scope}.`);
-    item.label = within ? item.name.slice(item.scope.length + 1) : item.name;
-    at.items.push(item);
-  }
+  const root = { id: "", items: [], parent: null };
+  const groups = new Map([["", root]]);
+  const enter = (path) => {
+    if (groups.has(path)) return groups.get(path);
+    const at = path.lastIndexOf(".");
+    const parent = enter(at < 0 ? "" : path.slice(0, at));
+    const group = { id: `/${path}`, name: path, label: path.slice(at + 1), kind: "Module", folded: [], items: [], group: true, parent };
+    groups.set(path, group);
+    parent.items.push(group);
+    return group;
+  };
+  seats = items.map((item) => {
+    const group = enter(item.scope);
+    return { group, at: group.items.push(item) - 1 };
+  });
   add(root);
   return root;
 }
+let seats = []; // where in the tree each leaf stands
 
-/** Sums over the rows of each module. */
-function add(group) {
-  for (const item of group.items) if (item.group) add(item);
+/** Sums over the rows of each module; only of those in `touched`, where that is given. */
+function add(group, touched = null) {
+  for (const item of group.items) if (item.group && (!touched || touched.has(item))) add(item, touched);
   const alive = group.items.filter((item) => item.status !== "gone");
-  const sum = (of) => Object.fromEntries(QUANTITIES.map((q) => [q, addUp(of.map((c) => c?.[q] ?? null))]));
-  group.counts = sum(alive.map((item) => item.counts));
-  group.lacks = Object.fromEntries(QUANTITIES.map((q) =>
-    [q, alive.some((i) => (i.group ? i.lacks[q] : i.row ? hasUnknown(i.row, q) : false))]));
-  group.failed = alive.length > 0 && alive.some((item) => item.failed);
-  group.partial = group.failed;
-  group.size = alive.at(-1)?.size ?? "";
-  group.leaves = alive.reduce((n, item) => n + (item.group ? item.leaves : 1), 0);
   const had = group.items.filter((item) => item.old);
-  if (had.length) {
-    group.old = { counts: sum(had.map((item) => item.old.counts)), size: had.at(-1).old.size };
-  }
-  group.changed = group.items.some((item) => item.changed || item.status);
+  const sum = (of) => Object.fromEntries(QUANTITIES.map((q) => [q, addUp(of.map((c) => c?.[q] ?? null))]));
+  const counts = sum(alive.map((item) => item.counts));
+  const failed = alive.some((item) => item.failed);
+  Object.assign(group, {
+    counts, shares: sharesOf(counts), failed, partial: failed, stamp: ++stamps,
+    lacks: Object.fromEntries(QUANTITIES.map((q) => [q, alive.some((item) => item.lacks[q])])),
+    size: alive.at(-1)?.size ?? "",
+    leaves: alive.reduce((n, item) => n + (item.group ? item.leaves : 1), 0),
+    old: had.length ? { counts: sum(had.map((item) => item.old.counts)), size: had.at(-1).old.size } : null,
+    changed: group.items.some((item) => item.changed || item.status),
+  });
+}
+
+/** The same tree with other leaves at some of its places. */
+function graft(items) {
+  const touched = new Set();
+  items.forEach((item, i) => {
+    if (item === all[i]) return;
+    const { group, at } = seats[i];
+    group.items[at] = item;
+    for (let up = group; up && !touched.has(up); up = up.parent) touched.add(up);
+  });
+  if (touched.size) add(tree, touched);
 }
 
 /** The rows that are seen: open modules, what is searched for, in the order asked for. */
@@ -175,7 +206,7 @@ function visible(root) {
   return found;
 }
 function sorted(items) {
-  const value = (item) => (state.sort === "name" ? item.label.toLowerCase() : approximate(item.counts?.[state.sort]));
+  const value = (item) => (state.sort === "name" ? item.label.toLowerCase() : item.shares[state.sort] ?? 0);
   const order = [...items].sort((a, b) => (value(a) < value(b) ? -1 : value(a) > value(b) ? 1 : 0));
   return state.down && state.sort !== "name" ? order.reverse() : order;
 }
@@ -208,8 +239,11 @@ function itemOf(id) {
   return find(tree);
 }
 function plant() {
-  all = leaves();
-  tree = grow(all);
+  const items = leaves();
+  const alike = items.length === all.length && items.every((item, i) => item.id === all[i].id && item.scope === all[i].scope);
+  if (alike) graft(items);
+  else tree = grow(items);
+  all = items;
 }
 function openAtFirst() {
   const shut = all.length > MANY;

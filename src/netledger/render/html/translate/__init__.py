@@ -17,6 +17,7 @@ from netledger.render.html.translate.statements import Statements, Untranslatabl
 
 ROOTS = (
     "netledger.infer",
+    "netledger.again",
     "netledger.edits",
     "netledger.explain",
     "netledger.render.common.sizes",

@@ -254,7 +254,11 @@ class Expressions:
         if isinstance(function, ast.Name):
             if function.id in self.classes or function.id in BUILTIN_CLASSES:
                 return f"new {called}({given})"
-            if called == "$tuple" and node.args and isinstance(node.args[0], ast.ListComp | ast.GeneratorExp):
+            if (
+                called == "$tuple"
+                and node.args
+                and isinstance(node.args[0], ast.ListComp | ast.GeneratorExp)
+            ):
                 return given  # a new array already
             if called.startswith("$") or function.id in self.scopes[0]:
                 return f"{called}({given})"

@@ -70,7 +70,7 @@ function drawRows() {
   const size = rowHeight();
   const top = canvas.getBoundingClientRect().top;
   const first = whole ? 0 : Math.max(0, Math.floor(-top / size) - 4);
-  const last = whole ? rowsSeen.length : Math.min(rowsSeen.length, Math.ceil((innerHeight - top) / size) + 4);
+  const last = whole ? rowsSeen.length : Math.min(rowsSeen.length, Math.max(first, Math.ceil((innerHeight - top) / size) + 4));
   const drawn = [];
   for (let i = first; i < last; i++) {
     const { item, level, open, position, among } = rowsSeen[i];

@@ -51,20 +51,30 @@ class Count:
 
     Attributes:
         convention: How it was counted.
-        ours: Our own count of the same quantity.
+        ledger: The network's books.
         terms: What leads from ours to the total, largest first; the deltas add up exactly.
         unknown: Rows that no rule counts: the total is a lower bound then.
     """
 
     convention: Convention
-    ours: Any
+    ledger: Ledger
     terms: tuple[Term, ...]
     unknown: tuple[str, ...] = ()
 
     @property
+    def ours(self) -> Any:
+        """Our own count of the same quantity."""
+        return ours(self.ledger, self.convention.quantity)
+
+    @property
+    def delta(self) -> Any:
+        """What the convention counts more than we."""
+        return add_up(term.delta for term in self.terms)
+
+    @property
     def total(self) -> Any:
         """The network's count in the convention."""
-        return add_up((self.ours, *(term.delta for term in self.terms)))
+        return add_up((self.ours, self.delta))
 
 
 @dataclass(frozen=True)
@@ -99,7 +109,7 @@ class Convention:
         unknown = [row.name for row in ledger.ops if what in row.unknown]
         unknown += [charge.row for charge in charges if charge.delta is None]
         terms = _terms(ledger, charges)
-        return Count(self, ours(ledger, self.quantity), terms, tuple(dict.fromkeys(unknown)))
+        return Count(self, ledger, terms, tuple(dict.fromkeys(unknown)))
 
 
 def unchanged(ledger: Ledger) -> tuple[Charge, ...]:

@@ -11,7 +11,7 @@ from netledger.reconcile.claim import BYTES, FLOPS, MACS, NOUNS, Claim
 from netledger.reconcile.hypotheses.maps import COMPUTED
 from netledger.reconcile.proposal import Explanation, Proposal, Reconciliation
 from netledger.reconcile.resize import Reread, as_macs, resized
-from netledger.reconcile.search import Search, best
+from netledger.reconcile.search import Search, best, cheapest
 from netledger.reconcile.subject import Subject
 from netledger.reconcile.words import signed
 
@@ -93,10 +93,9 @@ def _held(s: Subject, claim: Claim) -> Explanation:
 
 def _besides(s: Subject, claim: Claim) -> list[Explanation]:
     """What else rounds to the claim, if it is very plausible: without the head, say."""
-    search = Search(s, claim, time.process_time())
     return [
         Explanation((p,), s.count + p.delta, False)
-        for p in search._cheapest(s)
+        for p in s.once("fixed", cheapest)
         if p.cost <= 3.0 and p.kind != "classes" and claim.holds(s.count + p.delta)
     ]
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from netledger.reconcile.claim import Claim
-from netledger.reconcile.hypotheses import HYPOTHESES, Change, Hypothesis
+from netledger.reconcile.hypotheses import HYPOTHESES, Change
+from netledger.reconcile.hypotheses.base import multiples
 from netledger.reconcile.proposal import Explanation, Proposal
 from netledger.reconcile.subject import Subject
 from netledger.reconcile.words import listed
@@ -35,9 +36,8 @@ MOST_TOLD, MOST_OF_KIND = 5, 2
 SHAPING = ("input-size", "rounding-mode", "padding", "kernel", "stride", "pooling", "flatten")
 """Causes that change the size of maps, in the order in which they are applied."""
 
-SOLVERS = tuple(h for h in HYPOTHESES if type(h).solve is not Hypothesis.solve)
-
 Measured = tuple[Proposal, Subject]
+Steps = dict[tuple[int, tuple[int, ...]], list[Callable[[int], Iterable[Proposal]]]]
 
 
 class Search:
@@ -70,8 +70,12 @@ class Search:
 
     def run(self) -> list[Explanation]:
         """Everything that leads from the count to the claim."""
-        fixed = self._cheapest(self.s)
+        fixed = self.s.once("fixed", cheapest)
         self._single(self.s, fixed, ())
+        if self.claim.exact:
+            for hypothesis in HYPOTHESES:
+                for p in hypothesis.solve(self.s, self.claim.low - self.s.count):
+                    self._offer(self.s, (p,))
         changes = self._measured(self.s)
         for proposal, _ in changes:
             self.alone[proposal.kind, proposal.text] = self.s.count + proposal.delta
@@ -100,25 +104,20 @@ class Search:
         best = min((e.cost for e in self.found), default=self.known)
         return min(self.bounds[causes], best + (SLACK if causes == 1 else FURTHER))
 
-    @staticmethod
-    def _cheapest(s: Subject) -> list[Proposal]:
-        """What the network offers, the most plausible first; of equal ones only the first."""
-        found: dict[tuple[int, frozenset[str] | str], Proposal] = {}
-        for hypothesis in HYPOTHESES:
-            for p in hypothesis.fixed(s):
-                key = p.delta, frozenset(p.rows) or p.text
-                if key not in found or found[key].cost > p.cost:
-                    found[key] = p
-        return sorted(found.values(), key=lambda p: p.cost)
-
     def _single(self, s: Subject, fixed: Iterable[Proposal], before: tuple[Proposal, ...]) -> None:
         """What one more cause explains, after those `before`."""
         for p in fixed:
             self._offer(s, (p,), before)
-        low, high = self.claim.low - s.count, self.claim.high - s.count
-        for hypothesis in SOLVERS:
-            for p in hypothesis.solve(s, low, high):
-                self._offer(s, (p,), before)
+        for p in self._solved(s):
+            self._offer(s, (p,), before)
+
+    def _solved(self, s: Subject, done: int = 0) -> Iterator[Proposal]:
+        """Causes with a number in them, solved for what is missing when so much is `done`."""
+        low, high = self.claim.low - s.count - done, self.claim.high - s.count - done
+        for (unit, known), makers in s.once("steps", steps).items():
+            for more in multiples(unit, low, high, known):
+                for make in makers:
+                    yield from make(more)
 
     def _offer(
         self, s: Subject, causes: tuple[Proposal, ...], before: tuple[Proposal, ...] = ()
@@ -184,12 +183,9 @@ class Search:
             limit = self._limit(2) - EACH
             if p.cost + 3.0 > min(limit, 10.0) or self.late:
                 return
-            low = self.claim.low - self.s.count - p.delta
-            high = self.claim.high - self.s.count - p.delta
-            for hypothesis in SOLVERS:
-                for other in hypothesis.solve(self.s, low, high):
-                    if p.cost + other.cost <= min(limit, 13.0) and apart(p, other):
-                        self._offer(self.s, _ordered(p, other))
+            for other in self._solved(self.s, p.delta):
+                if p.cost + other.cost <= min(limit, 13.0) and apart(p, other):
+                    self._offer(self.s, _ordered(p, other))
 
     def _beyond(self, changes: list[Measured]) -> None:
         """One more cause after each edit that was measured; the cheapest edits first."""
@@ -197,7 +193,8 @@ class Search:
             if self.late or proposal.cost + 2.0 > self._limit(2) - EACH:
                 return
             made.most = self._limit(2) - EACH - proposal.cost
-            self._single(made, self._cheapest(made), (proposal,))
+            made.gap = self.claim.low - made.count, self.claim.high - made.count
+            self._single(made, cheapest(made), (proposal,))
             if proposal.kind in SHAPING:
                 for change in self._followers(made, proposal):
                     then = _measure(made, change)
@@ -233,8 +230,33 @@ class Search:
                         self._offer(self.s, _ordered(p, q, r))
 
 
+def cheapest(s: Subject) -> list[Proposal]:
+    """What the network offers, the most plausible first; of equal ones only the first."""
+    found: dict[tuple[int, frozenset[str] | str], Proposal] = {}
+    for hypothesis in HYPOTHESES:
+        for p in hypothesis.fixed(s):
+            key = p.delta, frozenset(p.rows) or p.text
+            if key not in found or found[key].cost > p.cost:
+                found[key] = p
+    return sorted(found.values(), key=lambda p: p.cost)
+
+
+def steps(s: Subject) -> Steps:
+    """The causes with a number in them; those that one division solves for stand together."""
+    found: Steps = {}
+    for hypothesis in HYPOTHESES:
+        for step in hypothesis.steps(s):
+            if step.unit:
+                found.setdefault((step.unit, step.known), []).append(step.make)
+    return found
+
+
 def _measure(s: Subject, change: Change) -> Measured | None:
-    return s.measure(change.kind, change.cost, change.text, change.edits, change.rows)
+    """The change as a cause, and the network that it makes; derived once, for all readings."""
+    c = change
+    return s.once(
+        f"{c.kind}: {c.text}", lambda s: s.measure(c.kind, c.cost, c.text, c.edits, c.rows)
+    )
 
 
 def apart(a: Proposal, b: Proposal) -> bool:

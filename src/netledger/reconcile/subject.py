@@ -34,15 +34,25 @@ class Subject:
         quantity: What is counted.
         rows: Its layers that store anything, in order.
         most: Causes that are more surprising, in bits, need not be proposed.
+        gap: Nor need causes with a delta that lies outside of this, if it is not None.
         spent: How many networks were inferred for it; a list of one, shared with edited ones.
+        origin: The network that it is an edit of.
     """
 
-    def __init__(self, ledger: Ledger, quantity: str, spent: list[int] | None = None) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        quantity: str,
+        spent: list[int] | None = None,
+        origin: Subject | None = None,
+    ) -> None:
         self.ledger, self.quantity = ledger, quantity
         self.rows = tuple(row for row in ledger.ops if row.parameters)
         self.by_name = {row.name: row for row in ledger.ops}
         self.spent = [0] if spent is None else spent
+        self.origin = origin
         self.most = 100.0
+        self.gap: tuple[int, int] | None = None
         self._known: dict[str, Any] = {}
 
     @property
@@ -134,16 +144,18 @@ class Subject:
         text: str,
         cells: Sequence[Cell],
         *,
-        edits: Sequence[Edit] = (),
+        times: int = 1,
+        edits: Callable[[], Iterable[Edit]] = tuple,
         arithmetic: str = "",
     ) -> Iterable[Proposal]:
-        """A cause that changes stored tensors, if it changes the count."""
-        delta = self.weigh(cells) if cost <= self.most else 0
-        if not delta:
+        """A cause that changes stored tensors, so many times, if it changes the count."""
+        delta = times * (self.weigh(cells) or 0) if cost <= self.most else 0
+        if not delta or (self.gap and not self.gap[0] <= delta <= self.gap[1]):
             return
         by_row: dict[str, int] = {}
         for cell in cells:
-            by_row[cell.row] = by_row.get(cell.row, 0) + (self.weigh([cell]) or 0)
+            more = times * (self.weigh([cell]) or 0)
+            by_row[cell.row] = by_row.get(cell.row, 0) + more
         if self.quantity != PARAMS or not arithmetic:
             arithmetic = sum_up(by_row.values())
         yield Proposal(
@@ -154,7 +166,7 @@ class Subject:
             arithmetic,
             cost,
             frozenset(f"{c.row}/{c.name}" for c in cells),
-            tuple(edits),
+            tuple(edits()),
         )
 
     def edited(self, edits: Sequence[Edit]) -> Subject | None:
@@ -162,7 +174,7 @@ class Subject:
         self.spent[0] += 1
         try:
             ledger = infer(apply(self._free, *edits), batch=self.ledger.batch)
-            made = Subject(ledger, self.quantity, self.spent)
+            made = Subject(ledger, self.quantity, self.spent, self)
             assert made.count >= 0
         except (NetledgerError, ArithmeticError):
             return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from math import log2
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -31,8 +31,22 @@ class Change(NamedTuple):
     rows: tuple[str, ...] = ()
 
 
+class Step(NamedTuple):
+    """A cause with a number in it, for which a division solves.
+
+    Attributes:
+        unit: What each one more adds to the count.
+        make: The proposals for so many more, if anybody would do that.
+        known: So many more, where an interval holds several: those that people choose.
+    """
+
+    unit: int
+    make: Callable[[int], Iterable[Proposal]]
+    known: tuple[int, ...] = ()
+
+
 class Hypothesis:
-    """One cause. It proposes in up to three ways; by default in none.
+    """One cause. It proposes in up to four ways; by default in none.
 
     The cost of a proposal is about −log₂ of how likely such a cause is beforehand, so costs of
     several causes add up: 2 bits for what every second dispute is about, 8 for one layer of many.
@@ -42,8 +56,12 @@ class Hypothesis:
         """Proposals that depend on the network alone; their deltas are sums of the ledger's own."""
         return ()
 
-    def solve(self, s: Subject, low: int, high: int) -> Iterable[Proposal]:
-        """Proposals with a number in them, solved for a delta between `low` and `high`."""
+    def steps(self, s: Subject) -> Iterable[Step]:
+        """Proposals with a number in them, for which the search solves."""
+        return ()
+
+    def solve(self, s: Subject, delta: int) -> Iterable[Proposal]:
+        """Proposals with several numbers in them, for the claim itself: no other cause beside."""
         return ()
 
     def networks(self, s: Subject) -> Iterable[Change]:
@@ -56,10 +74,8 @@ def one_of(count: int) -> float:
     return log2(max(count, 1))
 
 
-def multiples(unit: int, low: int, high: int, known: Sequence[int] = ()) -> Iterator[int]:
+def multiples(unit: int, low: int, high: int, known: Iterable[int] = ()) -> Iterator[int]:
     """Every n with low ≤ n × unit ≤ high; of an interval with many, only `known` ones."""
-    if unit == 0:
-        return
     first, last = -(-low // unit), high // unit
     if unit < 0:
         first, last = -(-high // unit), low // unit

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import combinations
 from itertools import product as product_of
 from typing import NamedTuple
@@ -11,7 +12,8 @@ from typing import NamedTuple
 from netledger.graph import BIAS, BUFFER, WEIGHT
 from netledger.ledger import Row
 from netledger.ops.pool import Pool
-from netledger.reconcile.hypotheses.base import Hypothesis, multiples, one_of
+from netledger.reconcile.claim import PARAMS
+from netledger.reconcile.hypotheses.base import Hypothesis, Step, one_of
 from netledger.reconcile.proposal import Cell, Proposal
 from netledger.reconcile.subject import CONV, LINEAR, Subject, outputs_of, sizes, tensor, weight_of
 from netledger.reconcile.words import listed, named, product, several, signed, stored
@@ -19,6 +21,8 @@ from netledger.reconcile.words import listed, named, product, several, signed, s
 FEW_BLOCKS = 9
 MOST = 64
 """Nobody forgets more blocks than this."""
+BLOCKS, LAYERS = tuple(range(-MOST, MOST + 1)), tuple(range(2, 9))
+"""So many more are tried where a claim of few digits leaves a choice."""
 
 
 class Family(NamedTuple):
@@ -92,45 +96,47 @@ class Depth(Hypothesis):
                 in_a_row = layers.index(some[-1]) - layers.index(some[0]) == len(some) - 1
                 yield from _copies(s, some, 1, 5.0 if in_a_row else 9.0)
 
-    def solve(self, s: Subject, low: int, high: int) -> Iterable[Proposal]:
+    def steps(self, s: Subject) -> Iterable[Step]:
         """As many blocks of a family as give the difference; as many of each family."""
         found = families(s)
         many = [f for f in found if len(f.blocks) > 1]
         for some in [[f] for f in found] + ([many] if len(many) > 1 else []):
             unit = s.weigh([c for f in some for c in f.cells])
-            for more in multiples(unit or 0, low, high, range(-MOST, MOST + 1)):
-                if more and -min(len(f.blocks) for f in some) <= more <= MOST:
-                    fixed = len(some) == 1 and len(some[0].blocks) > 1 and abs(more) < 3
-                    if not fixed:
-                        yield from _blocks(s, some, more, 4.0 + len(some) / 4)
-        yield from self._layers(s, low, high)
-        last = {f.stem: f for f in found}
-        yield from _stages(s, list(last.values()), low, high)
+            yield Step(unit or 0, partial(self._so_many, s, some), BLOCKS)
+        for row in _keeping(s) if s.quantity == PARAMS else ():
+            yield Step(row.params or 0, partial(self._layers, s, row), LAYERS)
 
     @staticmethod
-    def _layers(s: Subject, low: int, high: int) -> Iterator[Proposal]:
-        for row in _keeping(s):
-            for more in multiples(row.params or 0, low, high, range(2, 9)):
-                if 1 < more <= MOST and s.quantity == "params":
-                    yield from _copies(s, [row], more, 7.0)
+    def _so_many(s: Subject, some: list[Family], more: int) -> Iterable[Proposal]:
+        fixed = len(some) == 1 and len(some[0].blocks) > 1 and abs(more) < 3
+        if not more or fixed or not -min(len(f.blocks) for f in some) <= more <= MOST:
+            return ()
+        return _blocks(s, some, more, 4.0 + len(some) / 4)
+
+    @staticmethod
+    def _layers(s: Subject, row: Row, more: int) -> Iterable[Proposal]:
+        return _copies(s, [row], more, 7.0) if 1 < more <= MOST else ()
+
+    def solve(self, s: Subject, delta: int) -> Iterable[Proposal]:
+        """Other numbers of blocks in several stages."""
+        last = {f.stem: f for f in families(s)}
+        return _stages(s, list(last.values()), delta)
 
 
-def _stages(s: Subject, found: list[Family], low: int, high: int) -> Iterator[Proposal]:
+def _stages(s: Subject, found: list[Family], delta: int) -> Iterator[Proposal]:
     """Other numbers of blocks in several stages, as ResNet-34 has them instead of ResNet-18.
 
     All but one are counted through, that one is solved for.
     """
     units = [s.weigh(f.cells) or 0 for f in found]
-    if low != high or not 2 <= len(found) <= 4 or min(units) <= 0 or s.most < 8.0:
+    if not 2 <= len(found) <= 4 or min(units) <= 0:
         return
-    if s.once("stages", lambda _: low) != low:
-        return  # only for the claim itself, not beside other causes
-    sign = 1 if low > 0 else -1
+    sign = 1 if delta > 0 else -1
     seen = set()
     for solved, unit in enumerate(units):
         others = [i for i in range(len(units)) if i != solved]
         for counts in product_of(range(FEW_BLOCKS), repeat=len(others)):
-            left = abs(low) - sum(n * units[i] for n, i in zip(counts, others, strict=True))
+            left = abs(delta) - sum(n * units[i] for n, i in zip(counts, others, strict=True))
             if left < 0 or left % unit or left // unit > MOST:
                 continue
             more = [0] * len(units)
@@ -159,15 +165,16 @@ def _of_stages(s: Subject, found: list[Family], more: list[int]) -> Iterable[Pro
 
 
 def _blocks(s: Subject, some: Sequence[Family], more: int, cost: float) -> Iterable[Proposal]:
-    cells = [c._replace(delta=c.delta * more) for f in some for c in f.cells]
-    unit = s.weigh([c for f in some for c in f.cells]) or 0
+    cells = [c for f in some for c in f.cells]
+    unit = s.weigh(cells) or 0
     each = " in each stage" if len(some) > 1 else ""
     what = several(abs(more), "block")
     text = (
         f"{what} {'more' if more > 0 else 'fewer'}{each} like {listed(f.names[-1] for f in some)}"
     )
     price = cost + one_of(abs(more)) + one_of(len(some[0].blocks) if more < 0 else 1) / 4
-    found = s.offer("depth", price, text, cells, arithmetic=f"{signed(more)} × {unit:,}")
+    how = f"{signed(more)} × {unit:,}"
+    found = s.offer("depth", price, text, cells, times=more, arithmetic=how)
     return [_of_blocks(p, some) for p in found]
 
 
@@ -232,7 +239,7 @@ def _new_layers(s: Subject) -> Iterator[Proposal]:
 
 def _copies(s: Subject, rows: Sequence[Row], more: int, cost: float) -> Iterable[Proposal]:
     cells = [
-        Cell(row.name, p.name, p.role, more * p.count)
+        Cell(row.name, p.name, p.role, p.count)
         for row in rows
         for p in row.parameters
         if p.tied_to is None and p.role != BUFFER
@@ -244,4 +251,5 @@ def _copies(s: Subject, rows: Sequence[Row], more: int, cost: float) -> Iterable
     else:
         what = f"without {named(rows, 'layer')}"
     how = f"{stored(rows[0])}: {signed((rows[0].params or 0) * more)}" if len(rows) == 1 else ""
-    return s.offer("depth", cost + one_of(abs(more)), what, cells, arithmetic=how)
+    price = cost + one_of(abs(more))
+    return s.offer("depth", price, what, cells, times=more, arithmetic=how)

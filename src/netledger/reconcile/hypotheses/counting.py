@@ -46,17 +46,25 @@ class Conventions(Hypothesis):
 
     def fixed(self, s: Subject) -> Iterable[Proposal]:
         """Every convention for the quantity."""
-        for convention in CONVENTIONS.values():
-            if convention.quantity != s.quantity or convention.name in ("with-buffers", "flops"):
-                continue
-            kind, cost = KNOWN.get(convention.name, ("convention", TOOL_COST))
-            if not convention.tool and convention.name not in KNOWN:
-                continue
-            if cost > s.most:
-                continue
-            found = convention.count(s.ledger)
-            if type(found.total) is int and found.total != s.count:
-                yield _proposal(s, convention, found, kind, cost)
+        for found in s.once("conventions", _counted):
+            kind, cost = _kind(found.convention)
+            yield _proposal(s, found.convention, found, kind, cost)
+
+
+def _counted(s: Subject) -> list[Count]:
+    """The conventions that count otherwise than we; after an edit they are among those before."""
+    if s.origin is not None:
+        chosen = [found.convention for found in s.origin.once("conventions", _counted)]
+    else:
+        chosen = [c for c in CONVENTIONS.values() if c.tool or c.name in KNOWN]
+    counts = [
+        c.count(s.ledger) for c in chosen if c.quantity == s.quantity and _kind(c)[1] <= s.most
+    ]
+    return [found for found in counts if type(found.delta) is int and found.delta]
+
+
+def _kind(convention: Convention) -> tuple[str, float]:
+    return KNOWN.get(convention.name, ("convention", TOOL_COST))
 
 
 def _proposal(s: Subject, convention: Convention, found: Count, kind: str, cost: float) -> Proposal:
@@ -72,7 +80,7 @@ def _proposal(s: Subject, convention: Convention, found: Count, kind: str, cost:
     if convention.name == "weights":
         touches = frozenset(f"{r.name}/{p.name}" for r in s.rows for p in r.parameters
                             if p.role == "bias")  # fmt: skip
-    return Proposal(kind, rows, found.total - s.count, text, arithmetic, cost, touches)
+    return Proposal(kind, rows, found.delta, text, arithmetic, cost, touches)
 
 
 class Buffers(Hypothesis):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 from netledger.conventions.roles import aux_heads, heads
 from netledger.edits import SetField
 from netledger.graph import BIAS, WEIGHT
 from netledger.ledger import Row
 from netledger.reconcile.claim import PARAMS
-from netledger.reconcile.hypotheses.base import Hypothesis, multiples, number_cost, one_of
+from netledger.reconcile.hypotheses.base import Hypothesis, Step, number_cost, one_of
 from netledger.reconcile.proposal import Cell, Proposal
 from netledger.reconcile.subject import (
     CONV,
@@ -53,14 +54,19 @@ class Classes(Hypothesis):
             for number in CLASSES:
                 yield from self._other(s, rows, number - own, cost)
 
-    def solve(self, s: Subject, low: int, high: int) -> Iterable[Proposal]:
+    def steps(self, s: Subject) -> Iterable[Step]:
         """Whatever number gives the difference."""
         for rows, cost in self._choices(s):
             unit = s.weigh(self._cells(rows, 1))
-            own = outputs_of(rows[0])
-            for more in multiples(unit or 0, low, high):
-                if own + more > 0 and own + more not in CLASSES:
-                    yield from self._other(s, rows, more, cost)
+            yield Step(unit or 0, partial(self._unheard, s, rows, cost))
+
+    def _unheard(
+        self, s: Subject, rows: Sequence[Row], cost: float, more: int
+    ) -> Iterable[Proposal]:
+        number = outputs_of(rows[0]) + more
+        if number > 0 and number not in CLASSES:
+            return self._other(s, rows, more, cost)
+        return ()
 
     def _choices(self, s: Subject) -> Iterator[tuple[tuple[Row, ...], float]]:
         rows = last_layers(s)
@@ -87,7 +93,7 @@ class Classes(Hypothesis):
         own = outputs_of(rows[0])
         number = own + more
         field = "out_features" if s.is_a(rows[0], LINEAR) else "out_channels"
-        edits = [SetField(r.name, field, number) for r in rows if r.op and field in r.op.rules]
+        editable = [r.name for r in rows if r.op and field in r.op.rules]
         weights = [weight_of(row) for row in rows]
         per = sum(w.count // own for w in weights if w) + sum(bool(tensor(r, "bias")) for r in rows)
         return s.offer(
@@ -95,7 +101,7 @@ class Classes(Hypothesis):
             cost + _classes_cost(number),
             f"{number:,} classes instead of {own:,} in {listed(r.name for r in rows)}",
             self._cells(rows, more),
-            edits=edits,
+            edits=lambda: [SetField(name, field, number) for name in editable],
             arithmetic=f"{signed(more)} × {per:,} = {signed(more * per)}",
         )
 
@@ -122,12 +128,14 @@ class Head(Hypothesis):
         for number in CLASSES[:8]:
             yield from self._added(s, number)
 
-    def solve(self, s: Subject, low: int, high: int) -> Iterable[Proposal]:
+    def steps(self, s: Subject) -> Iterable[Step]:
         """A classifier for whatever number of classes."""
         features = self._features(s)
-        for number in multiples(features + 1, low, high) if features else ():
-            if number > 1 and number not in CLASSES[:8]:
-                yield from self._added(s, number)
+        if features:
+            yield Step(features + 1, partial(self._unheard, s))
+
+    def _unheard(self, s: Subject, number: int) -> Iterable[Proposal]:
+        return self._added(s, number) if number > 1 and number not in CLASSES[:8] else ()
 
     def _added(self, s: Subject, number: int) -> Iterable[Proposal]:
         features = self._features(s)

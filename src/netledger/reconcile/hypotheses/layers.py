@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -54,7 +55,7 @@ class Groups(Hypothesis):
         whole = [r for r in convs if groups_of(r) == 1]
         for number in GROUPS:
             fit = [r for r in whole if _fits(r, number)]
-            for text, cost, rows in _grouped(whole, fit, number):
+            for text, cost, rows in _grouped(whole, fit, number, s.most):
                 yield from _regroup(s, rows, number, f"{text} in {number} groups", cost)
         depthwise = [r for r in whole if r.op is not None and _square(r) and max(kernel_of(r)) > 1]
         if depthwise:
@@ -92,7 +93,7 @@ def _refits(row: Row, number: int) -> bool:
 
 
 def _grouped(
-    convs: Sequence[Row], fit: Sequence[Row], number: int
+    convs: Sequence[Row], fit: Sequence[Row], number: int, most: float
 ) -> Iterator[tuple[str, float, Sequence[Row]]]:
     if not fit:
         return
@@ -107,7 +108,8 @@ def _grouped(
         some = (c for size in range(1, len(fit)) for c in combinations(fit, size))
         choices += [(4.5 + len(fit), rows) for rows in some]
     else:
-        choices += [(6.0 + one_of(len(fit)), [row]) for row in fit]
+        single = 6.0 + one_of(len(fit))
+        choices += [(single, [row]) for row in fit if single + extra <= most]
     for cost, rows in choices:
         key = frozenset(row.name for row in rows)
         if rows and key not in seen:
@@ -130,7 +132,8 @@ def _regroup(
         cells.append(Cell(row.name, weight.name, WEIGHT, count - weight.count))
         if isinstance(row.op, Conv):
             edits.append(SetField(row.name, "groups", new))
-    return s.offer("groups", cost, text, cells, edits=edits if len(edits) == len(rows) else ())
+    whole = edits if len(edits) == len(rows) else []
+    return s.offer("groups", cost, text, cells, edits=lambda: whole)
 
 
 class Kernels(Hypothesis):
@@ -140,38 +143,34 @@ class Kernels(Hypothesis):
         """Layers of one kernel size, of one name, single ones."""
         convs = [r for r in s.sort(CONV) if len(set(kernel_of(r))) == 1]
         for rows, cost in _alike(convs):
-            (old,) = {kernel_of(r)[0] for r in rows}
-            for new in KERNELS:
-                odd = 0.0 if new % 2 else 3.0
-                if new != old and abs(new - old) < 17 and cost + odd <= s.most:
-                    yield from self._other(s, rows, old, new, cost + odd)
+            yield from self._others(s, rows, cost)
         yield from _patches(s)
 
     @staticmethod
-    def _other(
-        s: Subject, rows: Sequence[Row], old: int, new: int, cost: float
-    ) -> Iterable[Proposal]:
-        cells = []
-        for row in rows:
-            weight = weight_of(row)
-            assert weight is not None
-            rank = len(kernel_of(row))
-            count = weight.count // old**rank * new**rank
-            cells.append(Cell(row.name, weight.name, WEIGHT, count - weight.count))
-        text = f"kernels of {new}×{new} instead of {old}×{old} in {named(rows, 'convolution')}"
-        edits = tuple(
-            edit for row in rows if isinstance(row.op, Conv) for edit in _same_map(row, new)
-        )
-        return s.offer("kernel", cost, text, cells, edits=edits)
+    def _others(s: Subject, rows: Sequence[Row], cost: float) -> Iterator[Proposal]:
+        old, *more = kernel_of(rows[0])
+        rank = 1 + len(more)
+        tap = [Cell(r.name, w.name, WEIGHT, w.count // old**rank) for r in rows
+               if (w := weight_of(r))]  # fmt: skip
+        where = named(rows, "convolution")
+        for new in KERNELS:
+            odd = 0.0 if new % 2 else 3.0
+            if new != old and abs(new - old) < 17:
+                text = f"kernels of {new}×{new} instead of {old}×{old} in {where}"
+                taps = new**rank - old**rank
+                edits = partial(_same_maps, rows, new)
+                yield from s.offer("kernel", cost + odd, text, tap, times=taps, edits=edits)
 
 
-def _same_map(row: Row, new: int) -> Iterator[SetField]:
-    assert row.op is not None
-    yield SetField(row.name, "kernel_size", new)
-    pads = getattr(row.op, "padding", 0)
-    old = getattr(row.op, "kernel_size", 1)
-    if pads == (old // 2 if isinstance(old, int) else tuple(k // 2 for k in old)):
-        yield SetField(row.name, "padding", new // 2)
+def _same_maps(rows: Sequence[Row], new: int) -> Iterator[SetField]:
+    """Other kernels, padded so that the maps keep their size if they did."""
+    for row in rows:
+        if not isinstance(row.op, Conv):
+            continue
+        yield SetField(row.name, "kernel_size", new)
+        old = row.op.kernel_size
+        if row.op.padding == (old // 2 if isinstance(old, int) else tuple(k // 2 for k in old)):
+            yield SetField(row.name, "padding", new // 2)
 
 
 def _alike(convs: Sequence[Row]) -> Iterator[tuple[Sequence[Row], float]]:
@@ -183,13 +182,13 @@ def _alike(convs: Sequence[Row]) -> Iterator[tuple[Sequence[Row], float]]:
         if key not in found or found[key][1] > cost:
             found[key] = rows, cost
 
-    by_size: dict[Any, list[Row]] = {}
+    by_size: dict[tuple[tuple[int, ...], str], list[Row]] = {}
     for row in convs:
-        by_size.setdefault(kernel_of(row)[0], []).append(row)
-        for word in {row.name.rpartition(".")[2], last_word(row.name), _path(row.name)}:
-            by_size.setdefault((kernel_of(row)[0], word), []).append(row)
-    for key, rows in by_size.items():
-        put(rows, 4.0 if isinstance(key, int) else 5.0)
+        for word in {"", row.name.rpartition(".")[2], last_word(row.name), _path(row.name)}:
+            by_size.setdefault((kernel_of(row), word), []).append(row)
+    for (_, word), rows in by_size.items():
+        if not word or len(rows) > 1:
+            put(rows, 5.0 if word else 4.0)
     for i, row in enumerate(convs):
         put([row], 5.0 if i == 0 else 6.0 + one_of(len(convs)))
     yield from found.values()

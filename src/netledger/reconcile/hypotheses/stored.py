@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 from netledger.edits import SetField
 from netledger.graph import BIAS, BUFFER, WEIGHT
@@ -57,7 +58,7 @@ def _classes(s: Subject, rows: Sequence[Row]) -> Iterator[Choice]:
     """Sets of layers that are likely to be alike; the same set is named once."""
     convs = [r for r in rows if s.is_a(r, CONV)]
     normed = [r for r in convs if _normed(s, r)]
-    free = [r for r in convs if r not in normed]
+    free = [r for r in convs if not _normed(s, r)]
     linears = [r for r in rows if s.is_a(r, LINEAR)]
     choices: list[Choice] = [
         (f"convolutions before normalisation ({len(normed):,})", 2.5, normed),
@@ -68,7 +69,8 @@ def _classes(s: Subject, rows: Sequence[Row]) -> Iterator[Choice]:
     ]
     for word, alike in _by_word(rows).items():
         choices.append((f"the {len(alike):,} layers called {word}", 5.0, alike))
-    choices += [(row.name, 6.5 + one_of(len(rows)), [row]) for row in rows]
+    single = 6.5 + one_of(len(rows))
+    choices += [(row.name, single, [row]) for row in rows if single <= s.most]
     seen = set()
     for text, cost, chosen in choices:
         key = frozenset(r.name for r in chosen)
@@ -91,12 +93,12 @@ def _normed(s: Subject, row: Row) -> bool:
 
 def _add(s: Subject, rows: Sequence[Row], text: str, cost: float) -> Iterable[Proposal]:
     cells = [Cell(r.name, "bias", BIAS, outputs_of(r)) for r in rows]
-    return s.offer("bias", cost, text, cells, edits=_set(rows, "bias", True))
+    return s.offer("bias", cost, text, cells, edits=partial(_set, rows, "bias", True))
 
 
 def _drop(s: Subject, rows: Sequence[Row], text: str, cost: float) -> Iterable[Proposal]:
     cells = [Cell(r.name, "bias", BIAS, -p.count) for r in rows if (p := tensor(r, "bias"))]
-    return s.offer("bias", cost, text, cells, edits=_set(rows, "bias", False))
+    return s.offer("bias", cost, text, cells, edits=partial(_set, rows, "bias", False))
 
 
 def _set(rows: Sequence[Row], field: str, value: bool) -> tuple[SetField, ...]:
@@ -119,7 +121,8 @@ class NormAffine(Hypothesis):
             if len(alike) < len(norms):
                 text = f"the {len(alike):,} normalisations called {word}"
                 choices.append((text, 6.0, tuple(alike)))
-        choices += [(row.name, 6.5 + one_of(len(norms)), (row,)) for row in norms]
+        single = 6.5 + one_of(len(norms))
+        choices += [(row.name, single, (row,)) for row in norms if single <= s.most]
         for text, cost, rows in choices:
             if cost > s.most:
                 continue

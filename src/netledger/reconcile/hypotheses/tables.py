@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from math import isqrt
 
 from netledger.conventions.roles import position_embeddings
 from netledger.graph import BUFFER, WEIGHT
 from netledger.ledger import Row
 from netledger.reconcile.claim import PARAMS
-from netledger.reconcile.hypotheses.base import Hypothesis, multiples, number_cost
+from netledger.reconcile.hypotheses.base import Hypothesis, Step, number_cost
 from netledger.reconcile.proposal import Cell, Proposal
 from netledger.reconcile.subject import (
     EMBEDDING,
@@ -79,13 +80,16 @@ class Vocabulary(Hypothesis):
             for size in VOCABULARIES:
                 yield from self._other(s, rows, own, size - own)
 
-    def solve(self, s: Subject, low: int, high: int) -> Iterable[Proposal]:
+    def steps(self, s: Subject) -> Iterable[Step]:
         """Whatever number of tokens gives the difference."""
         for rows, own in self._tables(s):
             unit = s.weigh(self._cells(rows, own, 1))
-            for more in multiples(unit or 0, low, high):
-                if own < 4 * (own + more) < 40 * own and own + more not in VOCABULARIES:
-                    yield from self._other(s, rows, own, more)
+            yield Step(unit or 0, partial(self._unheard, s, rows, own))
+
+    def _unheard(self, s: Subject, rows: list[Row], own: int, more: int) -> Iterable[Proposal]:
+        if own < 4 * (own + more) < 40 * own and own + more not in VOCABULARIES:
+            return self._other(s, rows, own, more)
+        return ()
 
     @staticmethod
     def _tables(s: Subject) -> Iterator[tuple[list[Row], int]]:
@@ -126,7 +130,7 @@ def _rows_of(row: Row) -> int:
 class Positions(Hypothesis):
     """Learned embeddings of more positions, or of fewer: another input size, another length."""
 
-    def solve(self, s: Subject, low: int, high: int) -> Iterable[Proposal]:
+    def steps(self, s: Subject) -> Iterable[Step]:
         """The number of positions that gives the difference."""
         for row in self._tables(s):
             weight = weight_of(row)
@@ -139,10 +143,8 @@ class Positions(Hypothesis):
                 continue
             usual = LENGTHS if not s.is_a(row, TENSOR) else _squares(SIDES, extra)
             known = LENGTHS if not s.is_a(row, TENSOR) else _squares(range(2, 129), extra)
-            for more in multiples(dim, low, high, [n - own for n in usual]):
-                if own + more in known:
-                    cost = 3.0 if own + more in usual else 6.0
-                    yield from self._other(s, row, own, more, dim, extra, cost)
+            make = partial(self._other, s, row, own, dim, extra, (usual, known))
+            yield Step(dim, make, tuple(n - own for n in usual))
 
     @staticmethod
     def _tables(s: Subject) -> list[Row]:
@@ -150,8 +152,18 @@ class Positions(Hypothesis):
 
     @staticmethod
     def _other(
-        s: Subject, row: Row, own: int, more: int, dim: int, extra: int, cost: float
+        s: Subject,
+        row: Row,
+        own: int,
+        dim: int,
+        extra: int,
+        numbers: tuple[Sequence[int], Sequence[int]],
+        more: int,
     ) -> Iterable[Proposal]:
+        usual, known = numbers
+        if own + more not in known:
+            return
+        cost = 3.0 if own + more in usual else 6.0
         new, side = own + more, isqrt(own + more - extra)
         text = f"{new:,} positions instead of {own:,} in {row.name}"
         if s.is_a(row, TENSOR):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from functools import lru_cache, partial
+from typing import NamedTuple
 
 from netledger.edits import SetField
 from netledger.graph import BIAS, BUFFER, WEIGHT
@@ -12,7 +14,7 @@ from netledger.ops import Activation, Conv, Dropout, Flatten, Identity, Linear, 
 from netledger.ops.conv import DepthwiseConv
 from netledger.ops.norm import ChannelNorm, LayerNorm, LocalResponseNorm
 from netledger.ops.pool import AdaptivePool, GlobalPool, Pool
-from netledger.reconcile.hypotheses.base import Change, Hypothesis, multiples, number_cost, one_of
+from netledger.reconcile.hypotheses.base import Change, Hypothesis, Step, number_cost, one_of
 from netledger.reconcile.hypotheses.ends import last_layers
 from netledger.reconcile.proposal import Cell, Proposal
 from netledger.reconcile.subject import (
@@ -39,7 +41,14 @@ FACTORS = (
 )
 MULTIPLIERS = tuple(Fraction(n, 100) for n in (25, 35, 50, 75, 100, 110, 120, 130, 140, 150, 200))
 MOST_ROWS = 400
-Unit = tuple[list[Row], list[Cell], float]
+
+
+class Unit(NamedTuple):
+    """Layers whose width can change alone: what one output more adds, how surprising that is."""
+
+    rows: list[Row]
+    cells: list[Cell]
+    cost: float
 
 
 class Widths(Hypothesis):
@@ -49,25 +58,19 @@ class Widths(Hypothesis):
     passes and in the layers that it feeds: the rest is a division.
     """
 
-    def solve(self, s: Subject, low: int, high: int) -> Iterable[Proposal]:
+    def steps(self, s: Subject) -> Iterable[Step]:
         """The number of kernels that gives the difference."""
-        for rows, cells, cost in self._units(s):
-            unit = s.weigh(cells)
-            own = outputs_of(rows[0])
-            known = [n - own for n in _round(own)]
-            for more in multiples(unit or 0, low, high, known):
-                number = own + more
-                if number > 0 and more and (number % 4 == 0 or abs(more) < 3):
-                    yield from self._other(s, rows, cells, more, cost)
-
-    def _units(self, s: Subject) -> list[Unit]:
-        return s.once("width units", find_units)
+        for unit in s.once("width units", find_units):
+            if unit.cost < s.most:
+                known = _more(outputs_of(unit.rows[0]))
+                yield Step(s.weigh(unit.cells) or 0, partial(self._other, s, unit), known)
 
     @staticmethod
-    def _other(
-        s: Subject, rows: list[Row], cells: list[Cell], more: int, cost: float
-    ) -> Iterable[Proposal]:
+    def _other(s: Subject, unit_of: Unit, more: int) -> Iterable[Proposal]:
+        rows, cells, cost = unit_of
         number, unit = outputs_of(rows[0]) + more, s.weigh(cells) or 0
+        if number <= 0 or not more or (number % 4 and abs(more) > 2):
+            return
         what = "neurons" if sort_of(rows[0]) == LINEAR else "kernels"
         text = f"{number:,} {what} instead of {number - more:,} in {named(rows, 'layer')}"
         fed = [c.row for c in cells if all(c.row != r.name for r in rows)]
@@ -75,16 +78,20 @@ class Widths(Hypothesis):
             text += f", which feed {listed(dict.fromkeys(fed))}"
         field = "out_features" if what == "neurons" else "out_channels"
         editable = all(isinstance(r.op, Conv | Linear) for r in rows)
-        edits = [SetField(r.name, field, number) for r in rows] if editable else []
+        chosen = rows if editable else []
         how = f"{signed(more)} × {unit:,} = {signed(more * unit)}"
         price = cost + number_cost(number) / 2
-        grown = [c._replace(delta=c.delta * more) for c in cells]
-        found = s.offer("width", price, text, grown, edits=edits)
+        edits = partial(_set, chosen, field, number)
+        found = s.offer("width", price, text, cells, times=more, edits=edits)
         yield from (_explained(p, rows, how) for p in found)
 
 
+def _set(rows: list[Row], field: str, number: int) -> Iterator[SetField]:
+    yield from (SetField(row.name, field, number) for row in rows)
+
+
 def find_units(s: Subject) -> list[Unit]:
-    """Layers whose width can change alone, with what one output more adds."""
+    """Every layer whose width can change alone, and layers of one name together."""
     return list(_find_units(s))
 
 
@@ -98,14 +105,14 @@ def _find_units(s: Subject) -> Iterator[Unit]:
         cells = _unit(s, row)
         if cells:
             single[row.name] = cells
-            yield [row], cells, 5.5 + one_of(len(rows))
+            yield Unit([row], cells, 5.5 + one_of(len(rows)))
     alike: dict[tuple[str, int], list[Row]] = {}
     for row in rows:
         if row.name in single:
             alike.setdefault((last_word(row.name), outputs_of(row)), []).append(row)
     for some in alike.values():
         if len(some) > 1:
-            yield some, _merged([c for row in some for c in single[row.name]]), 6.0
+            yield Unit(some, _merged([c for row in some for c in single[row.name]]), 6.0)
 
 
 def _explained(p: Proposal, rows: list[Row], how: str) -> Proposal:
@@ -114,12 +121,12 @@ def _explained(p: Proposal, rows: list[Row], how: str) -> Proposal:
     return replace(p, rows=tuple(r.name for r in rows), arithmetic=how)
 
 
-def _round(own: int) -> list[int]:
-    """The widths that people choose."""
+@lru_cache(maxsize=1024)
+def _more(own: int) -> tuple[int, ...]:
+    """The widths that people choose, by how many they are more."""
     found = {own * n // 8 for n in (1, 2, 3, 4, 5, 6, 7, 9, 10, 12, 14, 16, 24, 32)}
-    return sorted(
-        found | {n for n in (16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024, 2048, 4096)}
-    )
+    found |= {16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024, 2048, 4096}
+    return tuple(n - own for n in sorted(found))
 
 
 def _merged(cells: list[Cell]) -> list[Cell]:
@@ -189,7 +196,7 @@ class Factor(Hypothesis):
         ]
         yield from _divisible(s)
         convs = [r for r in rows if isinstance(r.op, Conv)]
-        alone = {r.name for some, _, _ in s.once("width units", find_units) for r in some}
+        alone = {r.name for unit in s.once("width units", find_units) for r in unit.rows}
         inner = [r for r in convs if r.name in alone]
         told: list[list[Row]] = []
         for chosen, what in (

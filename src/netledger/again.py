@@ -12,12 +12,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from netledger.graph import Graph, Node, TensorType
 from netledger.infer import Book, write
 from netledger.ledger import Ledger, Row
 from netledger.reach import Reach
+from netledger.rules import Rules
 
 Fed = tuple[tuple[TensorType, Reach], ...]
 """What a row is derived from, beside its node: of each input its type, and what it sees."""
@@ -37,7 +38,7 @@ class Known:
 
     def __init__(self) -> None:
         self.entries: dict[str, _Entry] = {}
-        self.derived: dict[Any, Any] = {}
+        self.rules = Rules()
         self._terms: object = None
 
     def ledger(self, graph: Graph, *, batch: int | None = None) -> Ledger:
@@ -48,17 +49,18 @@ class Known:
         """
         terms = (batch, graph.ties)
         if terms != self._terms:
-            self.entries, self.derived, self._terms = {}, {}, terms
-        return write(_Again(graph, batch, self))
+            self.entries, self._terms = {}, terms
+        if batch != self.rules.batch:
+            self.rules = Rules(batch)
+        return write(_Again(graph, self))
 
 
 class _Again(Book):
     """A book that takes over rows."""
 
-    def __init__(self, graph: Graph, batch: int | None, known: Known) -> None:
+    def __init__(self, graph: Graph, known: Known) -> None:
         self.entries = known.entries
-        super().__init__(graph, batch, True)
-        self.derived = known.derived
+        super().__init__(graph, known.rules)
 
     def _open(self, name: str, declared: TensorType) -> None:
         super()._open(name, declared)

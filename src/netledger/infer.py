@@ -7,16 +7,16 @@ same thing, the two are compared; a difference is a finding, never a silent choi
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
-from netledger.errors import NetledgerError, ShapeError
+from netledger.errors import NetledgerError
 from netledger.formula import Formula, prod, substitute
 from netledger.formula.simplify import simplify
-from netledger.graph import BATCH, BUFFER, Graph, Node, Parameter, Shape, TensorType
+from netledger.graph import BUFFER, Graph, Node, Parameter, TensorType
 from netledger.ledger import Finding, Ledger, Row, Stored, sums
 from netledger.ops.base import Op, Window, size
-from netledger.ops.fields import LARGEST
 from netledger.reach import Reach, bounded, far, of_input, steps, through, widest
+from netledger.rules import Counted, Rules
 
 
 def infer(graph: Graph, *, batch: int | None = None, check: bool = True) -> Ledger:
@@ -31,7 +31,7 @@ def infer(graph: Graph, *, batch: int | None = None, check: bool = True) -> Ledg
         NetledgerError: If a layer does not fit its input. The error says where, and carries the
             ledger up to there as `partial`.
     """
-    return write(Book(graph, batch, check))
+    return write(Book(graph, Rules(batch, check)))
 
 
 def write(book: Book) -> Ledger:
@@ -47,31 +47,15 @@ def write(book: Book) -> Ledger:
     return book.close()
 
 
-Counted = tuple[tuple[Parameter, Any], ...]
-"""Parameters, each with how many numbers it has."""
-
-
-class _Derived(NamedTuple):
-    """What the rules of an operation give for inputs of some shapes."""
-
-    outputs: tuple[Shape, ...]
-    parameters: Counted
-    macs: Any
-    elements: Any
-    window: tuple[Window, ...] | str | None
-
-
 class Book:
     """What is known so far while the ledger is written."""
 
-    def __init__(self, graph: Graph, batch: int | None, check: bool) -> None:
-        self.graph, self.batch, self.check = graph, batch, check
-        self.per = {"N": 1 if batch is None else batch}
+    def __init__(self, graph: Graph, rules: Rules) -> None:
+        self.graph, self.batch, self.rules = graph, rules.batch, rules
         self.rows: list[Row] = []
         self.findings: list[Finding] = []
         self.types: dict[str, TensorType] = {}
         self.reach: dict[str, Reach] = {}
-        self.derived: dict[tuple[Op, tuple[Shape, ...], int], _Derived] = {}
         self.owner = {member: "/".join(group[0]) for group in graph.ties for member in group[1:]}
         for name, declared in graph.inputs.items():
             self._open(name, declared)
@@ -79,7 +63,7 @@ class Book:
     def _open(self, name: str, declared: TensorType) -> None:
         shape = declared.shape
         if self.batch is not None:
-            shape = tuple(substitute(d, self.per) for d in shape)
+            shape = tuple(substitute(d, self.rules.per) for d in shape)
         t = TensorType(shape, declared.dtype)
         self.types[name] = t
         spatial = max(len(shape) - 2, 0)
@@ -89,7 +73,7 @@ class Book:
                 name=name,
                 kind="Input",
                 outputs=(t,),
-                elements=prod(self._count(shape)),
+                elements=prod(self.rules.count(shape)),
                 receptive_field=(1,) * spatial if spatial else None,
                 steps=(1,) * spatial,
                 made=(name,),
@@ -105,7 +89,7 @@ class Book:
         if self.batch is not None:
             op = self._at_batch(op)
         types = tuple([self.types[v] for v in node.inputs])
-        derived = self._derive(op, tuple([t.shape for t in types]), node)
+        derived = self.rules.derive(op, tuple([t.shape for t in types]), node)
         dtype = op.dtype(*[t.dtype for t in types])
         outputs = tuple([TensorType(s, dtype) for s in derived.outputs[: len(node.outputs)]])
         unknown = dict(op.unknown())
@@ -150,34 +134,7 @@ class Book:
     def _fixed(self, value: Any) -> Any:
         if type(value) is tuple:
             return tuple(map(self._fixed, value))
-        return substitute(value, self.per) if type(value) is Formula else value
-
-    def _derive(self, op: Op, shapes: tuple[Shape, ...], node: Node) -> _Derived:
-        """Asks the rules; networks repeat themselves, so the same question is asked once."""
-        key = (op, shapes, len(node.outputs))
-        known = self.derived.get(key) if self.check else None
-        if known is not None:
-            return known
-        counted = tuple([self._count(shape) for shape in shapes])
-        if self.check:
-            check_arity(op, len(shapes))
-            op.check(*shapes)
-        outputs = tuple([_simplest(shape) for shape in op.outputs(*shapes)])
-        if len(outputs) < len(node.outputs):
-            raise _too_few(node, len(outputs))
-        made = tuple([self._count(shape) for shape in outputs])
-        if self.check:
-            check_sizes(made[: len(node.outputs)], empty=_records_empty(node))
-        derived = _Derived(
-            outputs,
-            tuple([(p, simplify(size(p))) for p in op.parameters(*counted)]),
-            simplify(op.macs(counted, made)),
-            simplify(sum_elements(made[: len(node.outputs)])),
-            op.window(*shapes),
-        )
-        if self.check:
-            self.derived[key] = derived
-        return derived
+        return substitute(value, self.rules.per) if type(value) is Formula else value
 
     def _list(self, node: Node) -> None:
         """A row of stored tensors, without inputs and outputs; there may be 120,000 of them."""
@@ -206,17 +163,6 @@ class Book:
     def close(self, failed: str = "") -> Ledger:
         """The ledger as far as it goes."""
         return Ledger(self.graph, tuple(self.rows), tuple(self.findings), self.batch, failed)
-
-    def _count(self, shape: Shape) -> Shape:
-        """The shape for the batch that is counted."""
-        if not shape:
-            return shape
-        # Nearly always the batch is the first dimension and the only symbol.
-        first = self.per["N"] if shape[0] is BATCH else shape[0]
-        for d in (first, *shape[1:]):
-            if type(d) is Formula:
-                return tuple([substitute(d, self.per) for d in shape])
-        return (first, *shape[1:])
 
     def _parameters(
         self, node: Node, derived: Counted, dtype: str, unknown: dict[str, str]
@@ -262,7 +208,7 @@ class Book:
         for i, (value, t) in enumerate(zip(node.outputs, outputs, strict=True)):
             other = said[i] if i < len(said) else None
             if other is not None and self.batch is not None:
-                other = TensorType(self._count(other.shape), other.dtype)
+                other = TensorType(self.rules.count(other.shape), other.dtype)
             if other is not None and other.shape != t.shape:
                 self._unbalanced(node, f"the rule gives {t}, the source says {other}")
                 t = other
@@ -297,72 +243,13 @@ class Book:
         if before is None and rank != 2:
             return None
         seen = through(before, window)
-        return bounded(seen) if self.check else seen
+        return bounded(seen) if self.rules.check else seen
 
 
 def _has_formula(value: Any) -> bool:
     if type(value) is tuple:
         return any(map(_has_formula, value))
     return type(value) is Formula
-
-
-def _simplest(shape: Shape) -> Shape:
-    """The shape with every formula in its shortest form."""
-    for d in shape:
-        if type(d) is Formula and d is not BATCH:
-            return tuple(map(simplify, shape))
-    return shape
-
-
-def check_arity(op: Op, count: int) -> None:
-    """Refuses too few or too many inputs."""
-    least, most = op.arity
-    if count < least or (most is not None and count > most):
-        if most is None:
-            wanted = f"at least {least}"
-        else:
-            wanted = str(least) if least == most else f"{least} to {most}"
-        plural = "input" if wanted == "1" else "inputs"
-        raise ShapeError(f"takes {wanted} {plural}; got {count}", hint="name them with inputs:")
-
-
-def _too_few(node: Node, made: int) -> ShapeError:
-    extra = node.outputs[made]
-    return ShapeError(f"makes {made} output{'s' * (made != 1)}; {extra!r} is not one of them")
-
-
-def _records_empty(node: Node) -> bool:
-    """Whether the source itself says that the node makes a tensor without numbers."""
-    outputs = node.recorded.outputs if node.recorded is not None else ()
-    return 0 in getattr(node.op, "shape", ()) or any(
-        t is not None and 0 in t.shape for t in outputs
-    )
-
-
-def check_sizes(shapes: tuple[Shape, ...], *, empty: bool = False) -> None:
-    """Refuses an output with an axis of size 0 (unless `empty`) or less, or of 2^63 or more."""
-    least = 0 if empty else 1
-    for shape in shapes:
-        for d in shape:
-            if type(d) is int and not least <= d <= LARGEST:
-                if d > 1:
-                    raise ShapeError(
-                        "the output would have an axis of 2^63 or more numbers",
-                        hint="no tensor library can hold it",
-                    )
-                raise ShapeError(
-                    f"the output would have the size {'×'.join(map(str, shape[1:]))}",
-                    hint="the map has become too small: use less stride, more padding, "
-                    "or a larger input",
-                )
-
-
-def sum_elements(shapes: tuple[Shape, ...]) -> Any:
-    """The numbers in all outputs."""
-    total: Any = 0
-    for shape in shapes:
-        total = total + prod(shape)
-    return total
 
 
 def _show_parameters(parameters: tuple[Parameter, ...]) -> str:

@@ -11,9 +11,10 @@ import pytest
 
 from netledger.errors import NetledgerError
 from netledger.graph import Graph, Node, TensorType
-from netledger.infer import check_arity, infer
+from netledger.infer import infer
 from netledger.ledger import Row
 from netledger.ops import Op
+from netledger.rules import check_arity
 
 Shapes = tuple[tuple[int, ...], ...]
 REFUSALS = (RuntimeError, ValueError, AssertionError, IndexError, NotImplementedError, TypeError)

@@ -12,7 +12,6 @@ import pytest
 from netledger.errors import NetledgerError
 from netledger.formula import Formula, substitute, symbol
 from netledger.formula.simplify import simplify
-from netledger.infer import check_sizes
 from netledger.ops import (
     GLU,
     GRU,
@@ -46,6 +45,7 @@ from netledger.ops import (
     Split,
     Stack,
 )
+from netledger.rules import check_sizes
 
 Shapes = tuple[tuple[Any, ...], ...]
 Dice = random.Random

@@ -46,7 +46,7 @@ def answer(
         explanations=told,
         complete=complete,
         tried=tried,
-        derived=subject.spent[0],
+        derived=subject.trials.made,
         cut=cut,
         notes=_doubts(claim, told),
     )

@@ -68,7 +68,7 @@ def _readings(s: Subject) -> Iterator[tuple[Subject, tuple[Proposal, ...]]]:
 
 def as_macs(s: Subject) -> tuple[Subject, Proposal]:
     """A network counted in FLOPs, in MACs, with the cause that leads there."""
-    halved = Subject(s.ledger, MACS, s.spent)
+    halved = Subject(s.ledger, MACS, s.trials)
     text = "one FLOP for each multiply-accumulate, not two"
     how = f"{s.count:,}/2 = {halved.count:,}"
     return halved, Proposal("convention", (), halved.count - s.count, text, how, 0.5)

@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from netledger.reconcile.claim import Claim
-from netledger.reconcile.hypotheses import HYPOTHESES, Change
+from netledger.reconcile.hypotheses import HYPOTHESES, MAPS, Change
 from netledger.reconcile.hypotheses.base import multiples
+from netledger.reconcile.hypotheses.maps import COMPUTED
 from netledger.reconcile.proposal import Explanation, Proposal
 from netledger.reconcile.subject import Subject
 from netledger.reconcile.words import listed
@@ -26,17 +27,31 @@ ROUNDED_COST = {1: 13.0, 2: 7.0, 3: 0.0}
 """The same for a claim of few digits, which many causes lead to."""
 EACH = 1.0
 """What every further cause costs, in bits."""
-SHAPED_COST = 11.0
+SHAPED_COST = 10.0
 """The same for two causes that change the size of maps."""
+UNSURE_COST = 13.0
+"""The same where one is solved for, or follows an edit: of so many, chance brings some there."""
+FAR = 3
+"""Images of a size that gives so many times what is claimed are not it, whatever else is."""
 SLACK = 6.0
 """Explanations that are so much more surprising than the best are not told."""
 FURTHER = 3.0
 """Nor are more causes weighed than could come so near to the best."""
 MOST_TOLD, MOST_OF_KIND = 5, 2
-SHAPING = ("input-size", "rounding-mode", "padding", "kernel", "stride", "pooling", "flatten")
-"""Causes that change the size of maps, in the order in which they are applied."""
+SHAPING = (
+    "width",
+    "input-size",
+    "rounding-mode",
+    "padding",
+    "kernel",
+    "stride",
+    "pooling",
+    "flatten",
+)
+"""Edits that another one may follow, in the order in which they are made."""
 
-Measured = tuple[Proposal, Subject]
+Counted = tuple[Change, int]
+"""An edit, and the count that it leads to."""
 Steps = dict[tuple[int, tuple[int, ...]], list[Callable[[int], Iterable[Proposal]]]]
 
 
@@ -76,10 +91,10 @@ class Search:
             for hypothesis in HYPOTHESES:
                 for p in hypothesis.solve(self.s, self.claim.low - self.s.count):
                     self._offer(self.s, (p,))
-        changes = self._measured(self.s)
-        for proposal, _ in changes:
-            self.alone[proposal.kind, proposal.text] = self.s.count + proposal.delta
-            self._offer(self.s, (proposal,))
+        changes = self._counted(self.s)
+        for change, count in changes:
+            self.alone[change.kind, change.text] = count
+            self._offer_change(self.s, change, count)
         if not self._good_enough(2):
             self._pairs(fixed)
             self._solved_pairs(fixed)
@@ -147,7 +162,17 @@ class Search:
                 notes.append(f"{_short(p)} alone gives {alone:,}")
         return tuple(notes)
 
-    def _measured(self, s: Subject) -> list[Measured]:
+    def _offer_change(
+        self, s: Subject, change: Change, count: int, before: tuple[Proposal, ...] = ()
+    ) -> None:
+        """The same for an edit; its arithmetic needs the network's books, its count does not."""
+        self.tried += 1
+        if self.claim.holds(count):
+            made = _made(s, change)
+            if made is not None:
+                self._offer(s, made[:1], before)
+
+    def _counted(self, s: Subject) -> list[Counted]:
         """Every edit that needs the network derived anew, the most plausible first."""
         changes = sorted((c for h in HYPOTHESES for c in h.networks(s)), key=lambda c: c.cost)
         if not changes or not s.editable:
@@ -157,9 +182,9 @@ class Search:
             best = min((e.cost for e in self.found), default=self.known)
             if self.late or change.cost > best + FURTHER:
                 break
-            made = _measure(s, change)
-            if made is not None:
-                found.append(made)
+            count = _count(s, change)
+            if count is not None:
+                found.append((change, count))
         return found
 
     def _pairs(self, fixed: list[Proposal]) -> None:
@@ -184,25 +209,38 @@ class Search:
             if p.cost + 3.0 > min(limit, 10.0) or self.late:
                 return
             for other in self._solved(self.s, p.delta):
-                if p.cost + other.cost <= min(limit, 13.0) and apart(p, other):
+                if p.cost + other.cost <= min(limit, UNSURE_COST) and apart(p, other):
                     self._offer(self.s, _ordered(p, other))
 
-    def _beyond(self, changes: list[Measured]) -> None:
-        """One more cause after each edit that was measured; the cheapest edits first."""
-        for proposal, made in changes:
-            if self.late or proposal.cost + 2.0 > self._limit(2) - EACH:
+    def _beyond(self, changes: list[Counted]) -> None:
+        """One more cause after each edit of the network; the cheapest edits first."""
+        for change, count in changes:
+            limit = min(self._limit(2) - EACH, UNSURE_COST)
+            if self.late or change.cost + 2.0 > limit:
                 return
-            made.most = self._limit(2) - EACH - proposal.cost
+            found = _made(self.s, change) if self._may_lead(change, count) else None
+            if found is None:
+                continue
+            proposal, made = found
+            made.most = limit - proposal.cost
             made.gap = self.claim.low - made.count, self.claim.high - made.count
             self._single(made, cheapest(made), (proposal,))
-            if proposal.kind in SHAPING:
-                for change in self._followers(made, proposal):
-                    then = _measure(made, change)
-                    if then is not None:
-                        self._offer(made, (then[0],), (proposal,))
+            for then in self._followers(made, proposal):
+                reached = _count(made, then)
+                if reached is not None:
+                    self._offer_change(made, then, reached, (proposal,))
+
+    def _may_lead(self, change: Change, count: int) -> bool:
+        """Whether another cause may follow: none makes up for a size that is far off."""
+        size = change.kind == "input-size" and self.s.quantity in COMPUTED
+        return not size or self.claim.low / FAR <= count <= self.claim.high * FAR
 
     def _followers(self, made: Subject, proposal: Proposal) -> Iterator[Change]:
-        changes = (c for h in HYPOTHESES for c in h.networks(made) if c.kind in SHAPING)
+        if proposal.kind not in SHAPING:
+            return
+        changes = [c for h in MAPS for c in h.networks(made)]
+        if proposal.kind == "width":
+            changes = [c for c in changes if c.kind == "input-size"]
         for change in sorted(changes, key=lambda c: c.cost):
             cost = proposal.cost + change.cost
             if self.late or cost > min(self._limit(2) - EACH, SHAPED_COST):
@@ -251,12 +289,15 @@ def steps(s: Subject) -> Steps:
     return found
 
 
-def _measure(s: Subject, change: Change) -> Measured | None:
-    """The change as a cause, and the network that it makes; derived once, for all readings."""
+def _count(s: Subject, change: Change) -> int | None:
+    """The count that an edit leads to; derived once, for all readings of a claim."""
+    return s.once(f"count of {change.text}", lambda s: s.counted(change.edits))
+
+
+def _made(s: Subject, change: Change) -> tuple[Proposal, Subject] | None:
+    """The edit as a cause, and the network that it makes; derived once, for all readings."""
     c = change
-    return s.once(
-        f"{c.kind}: {c.text}", lambda s: s.measure(c.kind, c.cost, c.text, c.edits, c.rows)
-    )
+    return s.once(c.text, lambda s: s.measure(c.kind, c.cost, c.text, c.edits, c.rows))
 
 
 def apart(a: Proposal, b: Proposal) -> bool:

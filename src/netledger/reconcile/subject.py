@@ -12,13 +12,13 @@ from netledger.edits import Edit, apply
 from netledger.errors import NetledgerError, UsageError
 from netledger.formula import Formula
 from netledger.graph import BUFFER, WEIGHT, Graph
-from netledger.infer import infer
 from netledger.ledger import Ledger, Row, Stored
 from netledger.ops import Embedding, Flatten, Inventory, Linear, Tensor
 from netledger.ops.conv import Convolution, ConvTranspose
 from netledger.ops.norm import ChannelNorm, LayerNorm
 from netledger.reconcile.claim import BYTES, FLOPS, MACS, NOUNS, PARAMS
 from netledger.reconcile.proposal import Cell, Proposal
+from netledger.reconcile.tally import Trials, tally
 from netledger.reconcile.words import changed, signed, sum_up
 
 CONV, LINEAR, NORM, EMBEDDING, TENSOR = "conv", "linear", "norm", "embedding", "tensor"
@@ -35,7 +35,7 @@ class Subject:
         rows: Its layers that store anything, in order.
         most: Causes that are more surprising, in bits, need not be proposed.
         gap: Nor need causes with a delta that lies outside of this, if it is not None.
-        spent: How many networks were inferred for it; a list of one, shared with edited ones.
+        trials: What it shares with the networks that are edits of it.
         origin: The network that it is an edit of.
     """
 
@@ -43,17 +43,18 @@ class Subject:
         self,
         ledger: Ledger,
         quantity: str,
-        spent: list[int] | None = None,
+        trials: Trials | None = None,
         origin: Subject | None = None,
     ) -> None:
         self.ledger, self.quantity = ledger, quantity
         self.rows = tuple(row for row in ledger.ops if row.parameters)
         self.by_name = {row.name: row for row in ledger.ops}
-        self.spent = [0] if spent is None else spent
+        self.trials = trials or Trials()
         self.origin = origin
         self.most = 100.0
         self.gap: tuple[int, int] | None = None
         self._known: dict[str, Any] = {}
+        self._edited: dict[tuple[Edit, ...], Subject | None] = {}
 
     @property
     def graph(self) -> Graph:
@@ -170,19 +171,41 @@ class Subject:
         )
 
     def edited(self, edits: Sequence[Edit]) -> Subject | None:
-        """The network after `edits`; None if it is none then."""
-        self.spent[0] += 1
+        """The network after `edits`, derived once; None if it is none then."""
+        key = tuple(edits)
+        if key not in self._edited:
+            self._edited[key] = self._derived(key)
+        return self._edited[key]
+
+    def _derived(self, edits: Sequence[Edit]) -> Subject | None:
+        self.trials.made += 1
+        known, graph = self.trials.known, self._free
         try:
-            ledger = infer(apply(self._free, *edits), batch=self.ledger.batch)
-            made = Subject(ledger, self.quantity, self.spent, self)
+            ledger = known.ledger(apply(graph, *edits), batch=self.ledger.batch)
+            made = Subject(ledger, self.quantity, self.trials, self)
             assert made.count >= 0
         except (NetledgerError, ArithmeticError):
             return None
         return made
 
+    def counted(self, edits: Sequence[Edit]) -> int | None:
+        """The count after `edits`, without the network's books if rules alone give it."""
+        if self.ledger.batch is None:
+            self.trials.made += 1
+            try:
+                count = tally(apply(self._free, *edits), self.trials.known.rules, self.quantity)
+            except (NetledgerError, ArithmeticError):
+                return None
+            if count is not None:
+                return count
+        made = self.edited(edits)
+        return None if made is None else made.count
+
     @cached_property
     def _free(self) -> Graph:
         """The network without what its source recorded, which edits would contradict."""
+        if self.origin is not None:
+            return self.graph
         nodes = tuple(
             node if node.recorded is None or node.op.unknown() else replace(node, recorded=None)
             for node in self.graph.nodes

@@ -9,10 +9,10 @@ from typing import Any
 from netledger.errors import ShapeError, SpecError
 from netledger.formula import symbol
 from netledger.graph import BATCH, Graph, Node, Parameter, Recorded, Shape, TensorType
-from netledger.infer import check_arity
 from netledger.ops import Opaque
 from netledger.readers.keras.config import input_shape, size
 from netledger.readers.keras.weights import Stored, role
+from netledger.rules import check_arity
 
 MOST_NODES = 10_000
 """A nested model that is called often is written out each time; this bounds the whole."""

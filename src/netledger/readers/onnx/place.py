@@ -9,7 +9,6 @@ from netledger.errors import ShapeError, SpecError
 from netledger.formula import Dim, Formula, substitute, symbols
 from netledger.formula.simplify import simplify
 from netledger.graph import Node, Recorded, Shape, TensorType
-from netledger.infer import check_arity, check_sizes
 from netledger.ops import Concat, Constant, Opaque, Tensor
 from netledger.ops.base import Op, axis, each_axis
 from netledger.ops.pointwise import Broadcast
@@ -19,6 +18,7 @@ from netledger.readers.onnx.scope import Scope
 from netledger.readers.onnx.types import LONGEST, MOST, leaves
 from netledger.readers.onnx.values import Layer, Unknown, Value
 from netledger.readers.onnx.wire import Wire
+from netledger.rules import check_arity, check_sizes
 
 
 class Place:

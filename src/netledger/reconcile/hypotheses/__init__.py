@@ -25,6 +25,9 @@ from netledger.reconcile.hypotheses.stored import Bias, NormAffine
 from netledger.reconcile.hypotheses.tables import Positions, Ties, Vocabulary
 from netledger.reconcile.hypotheses.widths import Factor, Widths
 
+MAPS: tuple[Hypothesis, ...] = (FlattenMaps(), Poolings(), InputSize(), Paddings(), Strides())
+"""Those that change the size of maps: each may follow another edit of the network."""
+
 HYPOTHESES: tuple[Hypothesis, ...] = (
     Conventions(),
     Buffers(),
@@ -48,11 +51,7 @@ HYPOTHESES: tuple[Hypothesis, ...] = (
     Trained(),
     Unused(),
     OtherQuantity(),
-    FlattenMaps(),
-    Poolings(),
-    InputSize(),
-    Paddings(),
-    Strides(),
+    *MAPS,
 )
 
-__all__ = ["HYPOTHESES", "Change", "Hypothesis"]
+__all__ = ["HYPOTHESES", "MAPS", "Change", "Hypothesis"]

@@ -37,6 +37,8 @@ KNOWN = {
     "int4": ("quantized-storage", 3.5),
 }
 """The kind of cause that a convention is, and how surprising, in bits."""
+ROOM = 3
+"""An edit changes a convention's share of the count by no more than this factor, or its inverse."""
 TOOL_COST = 4.5
 """For the count of a tool: there are many."""
 
@@ -54,13 +56,22 @@ class Conventions(Hypothesis):
 def _counted(s: Subject) -> list[Count]:
     """The conventions that count otherwise than we; after an edit they are among those before."""
     if s.origin is not None:
-        chosen = [found.convention for found in s.origin.once("conventions", _counted)]
+        before = s.origin.once("conventions", _counted)
+        chosen = [found.convention for found in before if _near(s, found.delta / s.origin.count)]
     else:
         chosen = [c for c in CONVENTIONS.values() if c.tool or c.name in KNOWN]
     counts = [
         c.count(s.ledger) for c in chosen if c.quantity == s.quantity and _kind(c)[1] <= s.most
     ]
     return [found for found in counts if type(found.delta) is int and found.delta]
+
+
+def _near(s: Subject, share: float) -> bool:
+    """Whether a convention can close the gap: its share of the count hardly changes by an edit."""
+    if s.gap is None:
+        return True
+    least, most = sorted((share / ROOM, share * ROOM))
+    return s.gap[0] <= most * s.count and least * s.count <= s.gap[1]
 
 
 def _kind(convention: Convention) -> tuple[str, float]:

@@ -33,6 +33,8 @@ SIZES = (
     *(800, 1024),
 )
 USUAL = SIZES[:6]
+ROOM = 1.4
+"""So far from the area's growth may a count be: borders count less, attention more."""
 
 
 def sees_a_map(s: Subject) -> bool:
@@ -218,7 +220,7 @@ class InputSize(Hypothesis):
         if len(t.shape) == 4:
             own = t.shape[1] if last else t.shape[2]
             for size in SIZES:
-                if size != own:
+                if size != own and _near(s, size / own if type(own) is int else 1):
                     shape = (size, size, t.shape[-1]) if last else (t.shape[1], size, size)
                     text = f"input {size}×{size} instead of {own}×{own}"
                     yield _input(name, t, shape, 3.0 if size in USUAL else 6.0, text)
@@ -226,6 +228,14 @@ class InputSize(Hypothesis):
             for size in (32, 64, 128, 256, 384, 512, 1024, 2048, 4096):
                 text = f"a sequence of {size:,} instead of {t.shape[1]}"
                 yield _input(name, t, (size, *t.shape[2:]), 4.0, text)
+
+
+def _near(s: Subject, times: Any) -> bool:
+    """Whether an input so many times as wide can close the gap: work grows with the area."""
+    if s.gap is None or s.quantity not in COMPUTED:
+        return True
+    low, high = s.count + s.gap[0], s.count + s.gap[1]
+    return bool(low / ROOM <= s.count * times * times <= high * ROOM)
 
 
 def _input(name: str, t: TensorType, shape: Shape, cost: float, text: str) -> Change:

@@ -73,8 +73,8 @@ FIELDS: list[tuple[type[Op], dict[str, Any], str]] = [
     ),
     (
         Split,
-        {"sizes": 0},
-        "sizes must be an integer of at least 1, or a list of them; got 0",
+        {"sizes": -1},
+        "sizes must be an integer of at least 0, or a list of them; got -1",
     ),
     (Linear, {}, "linear needs out_features: an integer of at least 1 (neurons)"),
 ]

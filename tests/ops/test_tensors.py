@@ -153,6 +153,7 @@ REFUSED: list[tuple[Op, Any, str, str]] = [
     (GLU(), [(4, 5)], "cannot halve an axis of 5", "its size must be even"),
     (Slice(1, 4, 2), [(4, 5)], "nothing of an axis of 4 is left between 4 and 2", ""),
     (Split((3, 4)), [(4, 5)], "parts of 3 + 4 do not add up to 5", ""),
+    (Split(0), [(4, 5)], "an axis has no parts of 0", "only a list of sizes may hold 0"),
     (
         MultiHeadAttention(8),
         [(10, 60)],

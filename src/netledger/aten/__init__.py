@@ -7,7 +7,7 @@ arguments by the names of its schema, and the shapes of its tensors, gets the no
 from netledger.aten.build import Builder, Invocation, Stored
 from netledger.aten.call import Call, Layer, Value
 from netledger.aten.modules import Calls, Frame
-from netledger.aten.table import translate
+from netledger.aten.table import describes, translate
 
 __all__ = [
     "Builder",
@@ -18,5 +18,6 @@ __all__ = [
     "Layer",
     "Stored",
     "Value",
+    "describes",
     "translate",
 ]

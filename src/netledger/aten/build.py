@@ -222,7 +222,8 @@ class Builder:
             title = self._title(made, own, layer if i == at else None)
             said = made.call.results if last else (None,)
             names = made.names if last else [title]
-            self._node(made, title, trial, inputs, names, said, layer if i == at else _BARE)
+            rest = _BARE._replace(known=layer.known)
+            self._node(made, title, trial, inputs, names, said, layer if i == at else rest)
             more = layer.more[i] if i < len(layer.more) else ()
             inputs = (title, *[self._name(v) for v in more])
 

@@ -165,6 +165,13 @@ def embedding(call: Call) -> Layer:
     return Layer((op,), (indices,), _kept(weight))
 
 
+def embedding_bag(call: Call) -> Layer:
+    """embedding_bag: rows of a table, one sum (or mean) of some of them for each bag."""
+    rows, bags = embedding(call), known(call).ops[0]
+    ends = [v for v in (call.optional("offsets"),) if v is not None]
+    return Layer((*rows.ops, bags), rows.inputs, rows.weights, known=True, more=(tuple(ends),))
+
+
 def _scaled(op: Op, x: Value, weight: Value | None, bias: Value | None) -> Layer:
     """A normalisation of the last axes, then what is computed as its factor and offset."""
     factor = ((Multiply(), (weight,)),) if weight is not None else ()

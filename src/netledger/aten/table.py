@@ -43,6 +43,11 @@ def translate(call: Call) -> Layer | None:
         return None
 
 
+def describes(target: str) -> bool:
+    """True if there is a rule for an operator."""
+    return target in _TABLE or target.removesuffix("_") in _TABLE
+
+
 def _plain(op: Op) -> Rule:
     return lambda call: layer(op, call.value("self", "input"))
 
@@ -119,14 +124,18 @@ _POINTWISE: dict[str, Op] = {
     **dict.fromkeys(("add", "__iadd__", "logaddexp", "lerp", "addcmul", "addcdiv"), Add()),
     **dict.fromkeys(("sub", "rsub", "subtract"), Subtract()),
     "_weight_norm": Multiply(),
-    **dict.fromkeys(("mul", "multiply", "logical_and", "bitwise_and", "__and__"), Multiply()),
+    **dict.fromkeys(
+        ("mul", "multiply", "logical_and", "bitwise_and", "__and__", "__iand__"), Multiply()
+    ),
     **dict.fromkeys(("div", "true_divide", "floor_divide", "remainder", "fmod"), Divide()),
     "reciprocal": Divide(),
     **dict.fromkeys(("pow", "rsqrt", "square"), Power()),
     **dict.fromkeys(("maximum", "logical_or", "bitwise_or", "__or__", "__ior__"), Maximum()),
     "minimum": Minimum(),
     **dict.fromkeys(("eq", "ne", "lt", "le", "gt", "ge", "logical_not", "bitwise_not"), Compare()),
-    **dict.fromkeys(("isnan", "isinf", "isfinite", "logical_xor", "__xor__"), Compare()),
+    **dict.fromkeys(
+        ("isnan", "isinf", "isfinite", "logical_xor", "__xor__", "__ixor__"), Compare()
+    ),
 }
 _SAME = (
     *("contiguous", "clone", "alias", "detach", "lift_fresh_copy", "lift_fresh", "positive"),
@@ -145,6 +154,7 @@ _KNOWN = (
     *("diff", "trace", "bincount", "histc", "unique_dim", "_unique2", "complex", "polar", "real"),
     *("imag", "fft_fft", "fft_ifft", "fft_rfft", "fft_irfft", "fft_fft2", "fft_ifft2", "fft_rfft2"),
     *("fft_irfft2", "fft_fftn", "fft_ifftn", "fft_rfftn", "fft_irfftn", "stft", "istft", "erfinv"),
+    *("nll_loss_forward", "nll_loss2d_forward"),
     *("linalg_solve_triangular", "nms", "roi_align", "roi_pool", "ps_roi_align", "ps_roi_pool"),
 )
 _ARRANGED = ("roll", "flip", "cumsum", "cumprod", "triu", "tril")
@@ -162,6 +172,7 @@ _TABLE: dict[str, Rule] = {
     **dict.fromkeys(("mm", "bmm", "matmul", "baddbmm", "mv", "dot", "vdot"), layers.matmul),
     "einsum": layers.einsum,
     "embedding": layers.embedding,
+    "embedding_bag": layers.embedding_bag,
     **dict.fromkeys(("batch_norm", "native_batch_norm", "cudnn_batch_norm"), layers.batch_norm),
     "_native_batch_norm_legit": layers.batch_norm,
     "_native_batch_norm_legit_no_training": layers.batch_norm,

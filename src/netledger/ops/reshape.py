@@ -283,7 +283,7 @@ MOST_PARTS = 100_000
 class Split(Op):
     """An axis cut into parts, each an output of its own."""
 
-    sizes: Any = integers("sizes of the parts; a single number: size of each part", minimum=1)
+    sizes: Any = integers("sizes of the parts; a single number: size of each part", minimum=0)
     axis: int = integer("along which axis", default=-1, minimum=None)
 
     def parts(self, size: Any) -> tuple[Any, ...]:
@@ -295,6 +295,8 @@ class Split(Op):
 
     def check(self, *inputs: Shape) -> None:
         size = inputs[0][axis(self.axis, len(inputs[0]))]
+        if self.sizes == 0:
+            raise ShapeError("an axis has no parts of 0", hint="only a list of sizes may hold 0")
         if not isinstance(size, int) and not isinstance(self.sizes, tuple):
             raise ShapeError(
                 f"cannot say how many parts of {self.sizes} an axis of {show_dim(size)} has",

@@ -45,9 +45,14 @@ class Sizes:
             known = self._known[size] = BATCH if times == 1 else times * BATCH
         return known
 
-    def type(self, tensor: Any) -> TensorType:
-        """The type of a tensor on the meta device."""
-        return TensorType(tuple([self.dim(d) for d in tensor.shape]), dtype_name(tensor.dtype))
+    def type(self, shape: Any, dtype: Any) -> TensorType:
+        """The type of a tensor of PyTorch."""
+        return TensorType(tuple([self.dim(d) for d in shape]), dtype_name(dtype))
+
+    def known(self, tensor: Tensor) -> TensorType:
+        """The type of a tensor when it was made; it may have been changed in place since."""
+        shape, _, dtype, _ = tensor.spec
+        return self.type(shape, dtype)
 
 
 def dtype_name(dtype: Any) -> str:
@@ -87,7 +92,7 @@ class Translation:
         args = dict(zip(operator.names, given, strict=False))
         for name, value in record.kwargs.items():
             args[name] = self._argument(value, rest)
-        stated = tuple([self.sizes.type(t.meta) for t in record.results])
+        stated = tuple([self.sizes.known(t) for t in record.results])
         names = [t.name for t in record.results]
         call = Call(operator.name, args, stated)
         path = self._path(record.call)
@@ -110,7 +115,7 @@ class Translation:
         if tensor.constant and tensor.name not in self.builder:
             maker = tensor.maker
             at = maker.call if maker is not None else -1
-            call = Call("full", {}, (self.sizes.type(tensor.meta),))
+            call = Call("full", {}, (self.sizes.known(tensor),))
             own = ".".join(filter(None, (self._path(at), tensor.name.partition(" ")[0].strip("_"))))
             self.builder.add(Invocation(own, call, [tensor.name], "", at))
         return self.builder.value(tensor.name)

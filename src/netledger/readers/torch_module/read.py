@@ -17,11 +17,12 @@ from netledger.graph import BIAS, WEIGHT, Graph, TensorType
 from netledger.infer import infer
 from netledger.ops import LocalResponseNorm, Op
 from netledger.readers.inputs import Arguments, call_arguments
+from netledger.readers.torch_module.batch import BatchLoop
 from netledger.readers.torch_module.build import Sizes, Translation
 from netledger.readers.torch_module.defaults import default_arguments
 from netledger.readers.torch_module.lazy import is_unshaped, shaped
 from netledger.readers.torch_module.model import kept, kind, recording, unwrap
-from netledger.readers.torch_module.trace import BatchLoop, Trace
+from netledger.readers.torch_module.trace import Trace
 
 Modules = Mapping[str, Any]
 """A model's modules by path, itself with none."""
@@ -34,14 +35,14 @@ class Attempt(NamedTuple):
 
     Attributes:
         trace: What was recorded.
-        inputs: The tensors that it was called with, by name.
+        inputs: The types of the tensors that it was called with, by name.
         result: What the model returned.
         error: What it raised instead.
         sizes: How sizes are written.
     """
 
     trace: Trace
-    inputs: Mapping[str, Any]
+    inputs: Mapping[str, TensorType]
     result: Any
     error: Exception | None
     sizes: Sizes
@@ -125,7 +126,7 @@ def _try(
 ) -> Attempt:
     """Runs the model once."""
     model, trace, sizes = modules[""], Trace(batch), Sizes(batch)
-    inputs: dict[str, Any] = {}
+    inputs: dict[str, TensorType] = {}
     names = _argument_names(model, given)
 
     def tensor(leaf: Any, name: str) -> Any:
@@ -137,7 +138,7 @@ def _try(
         made = torch.empty(_numbers(shape), dtype=_dtype(t.dtype), device="meta")
         while name in inputs:
             name = f"{name}_"
-        inputs[name] = made
+        inputs[name] = sizes.type(made.shape, made.dtype)  # now: it may be changed in place
         return trace.enter_input(name, made)
 
     with recording(modules, trace):
@@ -194,7 +195,7 @@ def _argument_names(model: Any, given: Arguments) -> list[str]:
 
 def _graph(modules: Modules, attempt: Attempt, tensors: Mapping[str, tuple[Any, Any]]) -> Graph:
     model, trace, sizes = modules[""], attempt.trace, attempt.sizes
-    inputs = {name: sizes.type(t) for name, t in attempt.inputs.items()}
+    inputs = attempt.inputs
     stored = {name: s for name, (s, _) in tensors.items()}
     for name, (twin, dtype) in trace.packed.items():
         role = BIAS if "bias" in name.rpartition(".")[2] else WEIGHT

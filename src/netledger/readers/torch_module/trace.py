@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from netledger.aten import describes
 from netledger.graph import ModuleCall
+from netledger.readers.torch_module.batch import BatchLoop, refuse_loops
 from netledger.readers.torch_module.data import ASKED, LARGEST, asked
 from netledger.readers.torch_module.quantized import PACKED
 
@@ -64,10 +66,6 @@ class Recorded(NamedTuple):
     key: Any
 
 
-class BatchLoop(Exception):
-    """The model takes its batch apart: a large one would be taken apart a thousand times."""
-
-
 class Operator(NamedTuple):
     """What the schema of an operator says.
 
@@ -80,6 +78,7 @@ class Operator(NamedTuple):
         view: True if its result may be a view of its first argument.
         device: The place of an argument that says on which device the result is.
         packed: What unpacks its weights, if they are packed.
+        composed: True if no rule describes it, and PyTorch composes it of other operators.
     """
 
     name: str
@@ -90,6 +89,7 @@ class Operator(NamedTuple):
     view: bool
     device: int | None
     packed: Any
+    composed: bool
 
 
 _MADE = ("new_", "zeros_like", "ones_like", "full_like", "empty_like", "rand_like", "randn_like")
@@ -107,6 +107,7 @@ def look(function: Any) -> Operator:
     shared = any(a is not None for a in aliases)
     name = schema.name.partition("::")[2]
     place = next((i for i, a in enumerate(arguments) if str(a.type) in _DEVICES), None)
+    composed = function.has_kernel_for_dispatch_key(torch._C.DispatchKey.CompositeImplicitAutograd)
     return Operator(
         name,
         tuple(a.name for a in arguments),
@@ -116,6 +117,7 @@ def look(function: Any) -> Operator:
         shared and not written,
         place,
         PACKED.get(schema.name),
+        composed and not written and not describes(name) and name not in (*LARGEST, *ASKED),
     )
 
 
@@ -198,7 +200,12 @@ class Trace(TorchDispatchMode):  # type: ignore[misc]
         key: Any = (function, self._scan(args, tensors))
         if kwargs:
             key = (*key, tuple([(k, self._scan(v, tensors)) for k, v in kwargs.items()]))
-        self._refuse_loops(operator, args, tensors)
+        if self.batch is not None:
+            refuse_loops(self.batch, operator.name, args, kwargs)
+        if operator.composed:
+            parts = self._taken_apart(function, args, kwargs)
+            if parts is not NotImplemented:
+                return parts
         known = self._results.get(key) if operator.pure or operator.same else None
         if known is not None:
             result = args[0] if operator.same else known()
@@ -227,6 +234,19 @@ class Trace(TorchDispatchMode):  # type: ignore[misc]
             self._remember(twin, Tensor(full, twin, stored=full))
         return self.__torch_dispatch__(function, (), given)
 
+    def _taken_apart(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Runs the operators that PyTorch composes it of, each of which is recorded."""
+        before = len(self.records)
+        try:
+            with self:
+                args, kwargs = self._on_meta(args), {k: self._on_meta(v) for k, v in kwargs.items()}
+                return function.decompose(*args, **kwargs)
+        except BatchLoop:
+            raise
+        except Exception:  # some parts need numbers, or are not for the meta device
+            del self.records[before:]
+            return NotImplemented
+
     def _scan(self, arg: Any, tensors: list[Tensor]) -> Any:
         """An argument as part of a key; its tensors are listed."""
         kind = type(arg)
@@ -241,20 +261,6 @@ class Trace(TorchDispatchMode):  # type: ignore[misc]
         if isinstance(arg, list | tuple):
             return tuple([self._scan(a, tensors) for a in arg])
         return arg
-
-    def _refuse_loops(self, operator: Operator, args: Any, tensors: list[Tensor]) -> None:
-        if self.batch is None or not tensors or operator.name not in ("select", "unbind", "split"):
-            return
-        x, given = tensors[0].meta, args[1:]
-        if operator.name == "select":
-            at, index = given
-            if x.shape[at] == self.batch and index not in (0, -1):
-                raise BatchLoop
-        elif operator.name == "unbind":
-            if x.shape[given[0] if given else 0] == self.batch:
-                raise BatchLoop
-        elif x.shape[given[1] if len(given) > 1 else 0] == self.batch and given[0] == 1:
-            raise BatchLoop
 
     def _run(
         self, function: Any, operator: Operator, args: Any, kwargs: Any, tensors: list[Tensor]

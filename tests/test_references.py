@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,27 @@ def test_messages(file: str, reference: str, fact: str, hint: str) -> None:
     assert result.exit_code == 2 and "Traceback" not in result.output
     assert caught.value.fact == fact.replace("FILE", file)
     assert caught.value.hint.startswith(hint)
+
+
+@pytest.mark.parametrize(
+    ("reference", "package", "command"),
+    [
+        ("timm:resnet18", "timm", "pip install timm"),
+        ("keras:MobileNet", "keras", "pip install 'netledger[keras]'"),
+        ("transformers:BertModel", "transformers", "pip install 'netledger[hf]'"),
+    ],
+)
+def test_a_missing_package(
+    reference: str, package: str, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    for name in [n for n in sys.modules if n.partition(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)  # as if it were not there
+    with pytest.raises(NetledgerError) as caught:
+        netledger.ledger(reference)
+    assert caught.value.fact == f"this model needs the package {package!r}, which is not installed"
+    assert caught.value.hint == command
 
 
 def test_an_error_in_the_file_names_its_line(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -101,9 +101,8 @@ _EXTRAS = {
 def _no_module(name: str) -> NetledgerError:
     top = name.partition(".")[0]
     if name in ("torchvision", "timm"):
-        return UsageError(
-            f"needs the package {name!r}, which is not installed", hint=f"pip install {name}"
-        )
+        fact = f"this model needs the package {name!r}, which is not installed"
+        return UsageError(fact, hint=f"pip install {name}")
     if name in _EXTRAS:
         return MissingPackage(name, extra=_EXTRAS[name], purpose="this model")
     hint = "a module is looked for where Python does, and in the current folder"
@@ -300,6 +299,8 @@ def _hf(path: str) -> Any:
         _import("torchvision")  # transformers imports it too, and stumbles where it does not load
     transformers = _import("transformers")
     _import("torch")
+    if given["model_type"] not in transformers.CONFIG_MAPPING:
+        raise _foreign(file, given, transformers.CONFIG_MAPPING)
     own = {key: value for key, value in given.items() if key != "auto_map"}  # code that it brings
     try:
         config = transformers.AutoConfig.for_model(**own)
@@ -312,6 +313,17 @@ def _hf(path: str) -> Any:
     model = kind if hasattr(kind, "_from_config") else transformers.AutoModel
     make = "_from_config" if model is kind else "from_config"
     return _on_meta(lambda: getattr(model, make)(config), f"making the model of {file}")
+
+
+def _foreign(file: str, given: dict[str, Any], known: Iterable[str]) -> NetledgerError:
+    """The error about a kind of model that transformers does not have."""
+    kind = given["model_type"]
+    if "auto_map" not in given:
+        return UnknownName("model_type of transformers", kind, list(known))
+    return UsageError(
+        f"{file}: models of type {kind!r} are made by code beside it (auto_map), which is not run",
+        hint="look at that code; then name what makes the model: file.py:attribute",
+    )
 
 
 _FINDERS: dict[str, Callable[[str], Any]] = {

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+import netledger
 
 pytestmark = pytest.mark.oracle
 
@@ -79,6 +82,52 @@ def test_a_kind_of_each(kind: str, transformers: Any, compare: Callable[..., Any
     assert compared.differences == []
     assert compared.ledger.totals.complete
     assert compared.derived > 0.98
+
+
+LLAMA = {
+    "model_type": "llama",
+    "architectures": ["LlamaForCausalLM"],
+    "hidden_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "intermediate_size": 128,
+    "vocab_size": 100,
+}
+BESIDE = {"auto_map": {"AutoModelForCausalLM": "modeling.Own"}}
+
+
+@pytest.mark.parametrize("more", [{}, BESIDE, {"quantization_config": {"quant_method": "gptq"}}])
+def test_a_folder_with_a_config(more: Any, transformers: Any, tmp_path: Path) -> None:
+    """Nothing but the config is read; parameters by hand."""
+    (tmp_path / "config.json").write_text(json.dumps({**LLAMA, **more}))
+    (tmp_path / "modeling.py").write_text("raise RuntimeError('was run')")
+    totals = netledger.ledger(f"hf:{tmp_path}").totals
+    block = 64 * 64 * 2 + 64 * 32 * 2 + 3 * 64 * 128 + 2 * 64
+    assert totals.params == 2 * 100 * 64 + 2 * block + 64
+
+
+@pytest.mark.parametrize(
+    ("more", "fact", "hint"),
+    [
+        (
+            BESIDE,
+            "FILE: models of type 'lama' are made by code beside it (auto_map), which is not run",
+            "look at that code; then name what makes the model: file.py:attribute",
+        ),
+        ({}, "unknown model_type of transformers 'lama'", "did you mean 'llama'"),
+    ],
+)
+def test_a_config_of_a_kind_of_its_own(
+    more: Any, fact: str, hint: str, transformers: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({**LLAMA, **more, "model_type": "lama"}))
+    (tmp_path / "modeling.py").write_text("raise RuntimeError('was run')")
+    with pytest.raises(netledger.NetledgerError) as caught:
+        netledger.ledger(f"hf:{tmp_path}")
+    assert caught.value.fact == fact.replace("FILE", str(file))
+    assert caught.value.hint.startswith(hint)
 
 
 @pytest.mark.slow

@@ -134,6 +134,21 @@ def test_a_number_that_only_data_know() -> None:
         netledger.ledger(Asks(), "4")
     asked = "the model asks for a number that depends on its input"
     assert caught.value.fact == f"the forward pass failed: DataDependent: {asked}"
+    assert caught.value.hint == (
+        "tensors have shapes here and no numbers: read a part of the model, "
+        "or export it with torch.export and read the .pt2"
+    )
+
+
+@pytest.mark.parametrize("method", ["numpy", "tolist"])
+def test_numbers_that_are_taken_out(method: str) -> None:
+    class Takes(nn.Module):
+        def forward(self, x: Any) -> Any:
+            return getattr(x, method)()
+
+    with pytest.raises(NetledgerError) as caught:
+        netledger.ledger(Takes(), "4")
+    assert caught.value.hint.startswith("tensors have shapes here and no numbers: ")
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from netledger.ops import LocalResponseNorm, Op
 from netledger.readers.inputs import Arguments, call_arguments
 from netledger.readers.torch_module.batch import BatchLoop
 from netledger.readers.torch_module.build import Sizes, Translation
+from netledger.readers.torch_module.data import DataDependent
 from netledger.readers.torch_module.defaults import default_arguments
 from netledger.readers.torch_module.lazy import is_unshaped, shaped
 from netledger.readers.torch_module.model import kept, kind, recording, unwrap
@@ -258,10 +259,23 @@ def _failed(attempt: Attempt, graph: Graph) -> NetledgerError:
     path = trace.calls[trace.at].path if trace.at >= 0 else ""
     failed = type(trace.module).__name__ if trace.module is not None else "forward"
     place = f"{path} ({failed})" if path else failed
-    error = ShapeError(f"the forward pass failed: {type(raised).__name__}: {text[:400]}")
+    hint = _WITHOUT_NUMBERS if isinstance(raised, DataDependent) or _asks(text) else ""
+    fact = f"the forward pass failed: {type(raised).__name__}: {text[:400]}"
+    error = ShapeError(fact, hint=hint)
     error.at(where=place, received=", ".join(map(_shown, trace.given)))
     error.partial = replace(infer(graph), failed=place)
     return error
+
+
+_WITHOUT_NUMBERS = (
+    "tensors have shapes here and no numbers: read a part of the model, "
+    "or export it with torch.export and read the .pt2"
+)
+
+
+def _asks(text: str) -> bool:
+    """True for what PyTorch says where numbers of a tensor are taken out of it (``.numpy()``)."""
+    return any(said in text for said in ("unallocated storage", "can't convert meta", "of meta"))
 
 
 def _shown(arg: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import math
 import random
 import re
 import sys
@@ -44,6 +45,37 @@ def torchvision() -> Any:
                 operators.define(f"{name}(Tensor dets, Tensor scores, float threshold) -> Tensor")
             _kept.append(operators)
             return importlib.import_module("torchvision")
+
+
+@pytest.fixture(scope="session")
+def products() -> Callable[[Any], int]:
+    """``products(jaxpr)``: its multiply-accumulates, counted without netledger."""
+    return _products
+
+
+def _products(jaxpr: Any) -> int:
+    """Multiply-accumulates of a trace, from the shapes of its convolutions and dot products."""
+    total = 0
+    for e in jaxpr.eqns:
+        name, p = e.primitive.name, e.params
+        if name == "dot_general":
+            (summed, _), _ = p["dimension_numbers"]
+            inner = math.prod(e.invars[0].aval.shape[i] for i in summed)
+            total += math.prod(e.outvars[0].aval.shape) * inner * bool(summed)
+        elif name == "conv_general_dilated":
+            numbers, kernel = p["dimension_numbers"], e.invars[1].aval.shape
+            taps = math.prod(kernel) // kernel[numbers.rhs_spec[0]]
+            if any(d > 1 for d in p["lhs_dilation"]):  # every input meets every tap
+                x = e.invars[0].aval.shape
+                places = math.prod(x) // x[numbers.lhs_spec[1]]
+                total += places * taps * kernel[numbers.rhs_spec[0]]
+            else:
+                total += math.prod(e.outvars[0].aval.shape) * taps
+        else:
+            times = p["length"] if name == "scan" else 1
+            inner = [v for v in p.values() if hasattr(v, "eqns") or hasattr(v, "jaxpr")]
+            total += times * sum(_products(getattr(v, "jaxpr", v)) for v in inner)
+    return total
 
 
 @pytest.fixture

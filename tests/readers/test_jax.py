@@ -163,8 +163,8 @@ def test_branches(same: bool) -> None:
 
 
 def test_what_no_rule_covers_is_unknown() -> None:
-    ledger = netledger.ledger(lambda x: jnp.fft.fft(x).real, (8,))
-    assert ledger.row("fft").unknown["macs"] == "no rule describes it"
+    ledger = netledger.ledger(jax.lax.linalg.cholesky, (4, 4))
+    assert ledger.row("cholesky").unknown["macs"] == "no rule describes it"
     assert not ledger.totals.complete
 
 
@@ -295,3 +295,28 @@ def test_what_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not jax_function.accepts_live(3)
     monkeypatch.delitem(sys.modules, "jax")
     assert not jax_function.accepts_live(mlp)
+
+
+def test_a_method_that_calls_itself_otherwise() -> None:
+    nn = pytest.importorskip("flax.linen")
+
+    class Short(nn.Module):
+        @nn.compact
+        def __call__(m, x):  # type: ignore[no-untyped-def]
+            return nn.Dense(3)(x)
+
+    assert netledger.ledger(Short(), (8,)).totals.params == 27
+
+
+def test_what_moves_numbers_only() -> None:
+    """A transform of Fourier, a placement on devices, sums of all that came before."""
+
+    def model(x: Any) -> Any:
+        x = jnp.fft.irfft(jnp.fft.rfft(x))
+        x = jax.lax.with_sharding_constraint(x, jax.sharding.SingleDeviceSharding(jax.devices()[0]))
+        return jax.lax.associative_scan(jnp.add, x, axis=1)
+
+    ledger = netledger.ledger(model, (8,))
+    assert ledger.totals.complete and ledger.totals.macs == 0
+    assert not ledger.findings
+    assert str(ledger.ops[-1].outputs[0]) == "float32[N, 8]"

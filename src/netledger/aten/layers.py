@@ -30,6 +30,7 @@ from netledger.ops import (
     RMSNorm,
     ScaledDotProductAttention,
 )
+from netledger.ops.linear import spelled_out
 from netledger.ops.recurrent import Recurrent
 
 
@@ -298,25 +299,4 @@ def einsum(call: Call) -> Layer:
     equation, tensors = call.args.get("equation"), call.args.get("tensors")
     if not isinstance(equation, str) or not isinstance(tensors, list):
         raise ShapeError("einsum without an equation")
-    return layer(Einsum(_letters(equation, tensors)), *tensors)
-
-
-def _letters(equation: str, tensors: list[Value]) -> str:
-    """The equation with letters for the axes that "..." stands for."""
-    if "..." not in equation:
-        return equation
-    left, arrow, right = equation.replace(" ", "").partition("->")
-    parts = left.split(",")
-    free = [c for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" if c not in equation]
-    counts = [
-        len(t.shape) - len(p.replace("...", "")) if "..." in p else 0
-        for p, t in zip(parts, tensors, strict=True)
-    ]
-    rest = free[: max(counts)]
-    named = [
-        p.replace("...", "".join(rest[len(rest) - n :])) for p, n in zip(parts, counts, strict=True)
-    ]
-    if not arrow:
-        once = sorted(c for c in set(left) - {",", "."} if left.count(c) == 1)
-        right = "..." + "".join(once)
-    return f"{','.join(named)}->{right.replace('...', ''.join(rest))}"
+    return layer(Einsum(spelled_out(equation, [len(t.shape) for t in tensors])), *tensors)

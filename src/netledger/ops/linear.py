@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from netledger.errors import ShapeError
@@ -160,6 +160,28 @@ class GroupedMatMul(Op):
 
     def axes(self, *inputs: Shape) -> Any:
         return (("M", "K"), ("E", "K", "N"), *(("",) * len(x) for x in inputs[2:])), ()
+
+
+def spelled_out(equation: str, ranks: Sequence[int]) -> str:
+    """The equation with letters for the axes that "..." stands for, in tensors of these ranks."""
+    if "..." not in equation:
+        return equation
+    left, arrow, right = equation.replace(" ", "").partition("->")
+    parts = left.split(",")
+    free = [c for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" if c not in equation]
+    counts = [
+        rank - len(part.replace("...", "")) if "..." in part else 0
+        for part, rank in zip(parts, ranks, strict=False)
+    ]
+    rest = free[: max(counts, default=0)]
+    named = [
+        part.replace("...", "".join(rest[len(rest) - count :]))
+        for part, count in zip(parts, counts, strict=False)
+    ]
+    if not arrow:
+        once = sorted(c for c in set(left) - {",", "."} if left.count(c) == 1)
+        right = "..." + "".join(once)
+    return f"{','.join(named)}->{right.replace('...', ''.join(rest))}"
 
 
 @operation

@@ -108,7 +108,8 @@ class Builder:
         """Adds what an equation becomes, or what is unknown."""
         from netledger.readers.jax_function.table import RULES
 
-        if all(self.value(v).constant for v in equation.inputs):
+        empty = equation.outputs and all(0 in v.shape for v in equation.outputs)
+        if empty or all(self.value(v).constant for v in equation.inputs):
             for variable in equation.outputs:  # numbers that no input and no parameter changes
                 self.values[id(variable)] = Value(variable.shape, variable.dtype)
             return

@@ -32,8 +32,8 @@ def linen(module: Any, inputs: Any) -> Program:
 
     what = type(module).__name__
     given = given_arguments(inputs, what)
-    args, kwargs = call_with(type(module).__call__, given, what)
-    found, together = flatten_arguments(args, kwargs, argument_names(type(module).__call__))
+    args, kwargs = call_with(module.__call__, given, what)
+    found, together = flatten_arguments(args, kwargs, argument_names(module.__call__))
     tensors, complete = tensors_of(found)
     keys = {name: jax.random.key(0) for name in ("params", "dropout")}
 
@@ -74,8 +74,8 @@ def nnx(module: Any, inputs: Any) -> Program:
 
     what = type(module).__name__
     given = given_arguments(inputs, what)
-    args, kwargs = call_with(type(module).__call__, given, what)
-    found, together = flatten_arguments(args, kwargs, argument_names(type(module).__call__))
+    args, kwargs = call_with(module.__call__, given, what)
+    found, together = flatten_arguments(args, kwargs, argument_names(module.__call__))
     tensors, complete = tensors_of(found)
     graph, state = lib.split(module)
     flat = list(state.flat_state())

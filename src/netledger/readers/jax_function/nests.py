@@ -38,8 +38,8 @@ def equinox(module: Any, inputs: Any) -> Program:
     what = type(module).__name__
     given = given_arguments(inputs, what)
     module = eqx.nn.inference_mode(module)
-    args, kwargs = call_with(type(module).__call__, given, what)
-    names = argument_names(type(module).__call__)
+    args, kwargs = call_with(module.__call__, given, what)
+    names = argument_names(module.__call__)
     found, together = flatten_arguments(args, kwargs, names)
     tensors, complete = tensors_of(found)
     state = eqx.nn.State(module) if "state" in names and "state" not in kwargs else None

@@ -70,7 +70,7 @@ def call_with(call: Any, given: Arguments, what: str) -> tuple[tuple[Any, ...], 
         return given.args, dict(given.kwargs)
     parameters = signature.parameters
     kwargs = dict(given.kwargs)
-    names = [n for n in parameters if n != "self"]
+    names = list(parameters)
     unknown = [k for k in kwargs if k not in parameters]
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     if unknown and not takes_any:
@@ -119,7 +119,7 @@ def flatten_arguments(
 def argument_names(call: Any) -> list[str]:
     """What the arguments of a function are called."""
     try:
-        return [n for n in inspect.signature(call).parameters if n != "self"]
+        return list(inspect.signature(call).parameters)
     except (TypeError, ValueError):
         return []
 

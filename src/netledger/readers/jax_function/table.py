@@ -146,6 +146,7 @@ _KNOWN = (
     *("random_split", "random_fold_in", "random_gamma", "threefry2x32", "bitcast_convert_type"),
     *("real", "imag", "complex", "conj", "reduce_and", "reduce_or", "reduce_xor"),
     *("reduce_window_min", "select_and_gather_add", "rng_bit_generator", "unstack", "tile"),
+    "fft",
 )
 
 RULES: dict[str, Rule] = {
@@ -162,6 +163,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(
         ("stop_gradient", "copy", "copy_p", "optimization_barrier", "name", "pvary"), moves.same
     ),
+    **dict.fromkeys(("sharding_constraint", "layout_constraint"), moves.same),
     "concatenate": moves.concat,
     "slice": moves.slices,
     "split": moves.split,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from netledger.errors import NetledgerError, SpecError
+from netledger.errors import NetledgerError, SpecError, UsageError
 from netledger.graph import Graph, Node, Recorded
 from netledger.ops import Inventory
 from netledger.readers.common import Source
@@ -51,15 +51,25 @@ def read(source: Source) -> Graph:
 
 
 def accepts_live(thing: object) -> bool:
-    """True for a ``keras.Model``, by the modules of its classes."""
+    """True for a ``keras.Model`` or a layer, by the modules of its classes."""
+    return _is_a("Model", thing) or _is_a("Layer", thing)
+
+
+def _is_a(name: str, thing: object) -> bool:
+    """True for what is of a class of Keras, which need not be imported for that."""
     return any(
-        kind.__name__ == "Model" and kind.__module__.partition(".")[0] in ("keras", "tf_keras")
+        kind.__name__ == name and kind.__module__.partition(".")[0] in ("keras", "tf_keras")
         for kind in type(thing).__mro__
     )
 
 
 def read_live(thing: Any, inputs: Any = None) -> Graph:
     """The graph of a live model; see `netledger.readers.keras.live`."""
+    if not _is_a("Model", thing):
+        raise UsageError(
+            f"a {type(thing).__name__} is a layer of Keras, not a model",
+            hint="put it into one: keras.Sequential([keras.Input((8,)), layer])",
+        )
     from netledger.readers.keras import live
 
     return live.read_live(thing, inputs)

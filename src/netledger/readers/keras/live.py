@@ -64,7 +64,7 @@ def _entry(model: Any, inputs: Any) -> Configured:
         entry = json.loads(model.to_json())
     except Exception:  # a layer without a configuration, or whatever a user's own code raises
         entry = {}
-    known = is_model(entry)
+    known = is_model(entry) and not _used_again(model)
     if not known or (model.built and has_own_code(model)):
         try:
             return _follow(model, inputs)
@@ -75,6 +75,12 @@ def _entry(model: Any, inputs: Any) -> Configured:
         entry["build_config"] = {"input_shape": _shape_to_build(model, inputs)}
     shapes = [list(t.shape) for t in model.outputs] if model.built else []
     return Configured(entry, Held.by(model), shapes, False)
+
+
+def _used_again(model: Any) -> bool:
+    """True if a Sequential in it has a layer twice: a configuration lists it once."""
+    models = [one for one in model._flatten_layers() if type(one).__name__ == "Sequential"]
+    return any(len(set(map(id, one.layers))) < len(one.layers) for one in models)
 
 
 def _follow(model: Any, inputs: Any) -> Configured:

@@ -70,9 +70,7 @@ def read_model(
     reading = Reading(source)
     outputs: list[str] = []
     with suppress(Unfit):  # then the graph ends with the layer that does not fit
-        outputs = _Model(entry, Frame(reading, None, "", "", weights, True)).walk()
-    for value, said in zip(outputs, stated, strict=False):
-        reading.state(value, said)
+        outputs = _Model(entry, Frame(reading, None, "", "", weights, True)).walk(stated)
     return reading.graph(str(model_config(entry).get("name") or "model"), outputs)
 
 
@@ -94,11 +92,12 @@ class _Model:
         self.trainable = frame.trainable and self.config.get("trainable") is not False
         self.calls: dict[str, int] = {}
 
-    def walk(self) -> list[str]:
-        """Adds all of its layers; returns the values that it makes."""
-        return self.functional() if "output_layers" in self.config else self.sequential()
+    def walk(self, stated: Sequence[Any]) -> list[str]:
+        """Adds all of its layers; returns the values that it makes, whose shapes may be stated."""
+        functional = "output_layers" in self.config
+        return self.functional(stated) if functional else self.sequential(stated)
 
-    def sequential(self) -> list[str]:
+    def sequential(self, stated: Sequence[Any]) -> list[str]:
         """One layer after the other."""
         layers = self.layers
         first = layers[0] if layers else {}
@@ -112,10 +111,13 @@ class _Model:
             values = [self.reading.open(name, self._input_shape(own), dtypes_of(own).computes)]
         layers = layers[1:] if is_input else layers
         for i, layer in enumerate(layers):
-            after = layers[i + 1].get("build_config") if i + 1 < len(layers) else None
+            inbound = Inbound(tuple(values), tuple(map(Value, values)))
+            if i + 1 == len(layers):
+                values = self.call(layer, inbound, tuple(stated))
+                continue
+            after = layers[i + 1].get("build_config")
             said = after.get("input_shape") if isinstance(after, dict) else None
             flat = isinstance(said, list) and not any(isinstance(d, list) for d in said)
-            inbound = Inbound(tuple(values), tuple(map(Value, values)))
             values = self.call(layer, inbound, (said,) if flat else ())
         return values
 
@@ -137,7 +139,7 @@ class _Model:
     def _free(self, name: str) -> str:
         return name if name not in self.index else self._free(f"{name}_")
 
-    def functional(self) -> list[str]:
+    def functional(self, outputs_stated: Sequence[Any]) -> list[str]:
         """Layers that name what they are called on."""
         outputs = list(places(self.config["output_layers"]))
         calls = self._calls(outputs)
@@ -148,6 +150,7 @@ class _Model:
             for ref in call.refs()
             if ref.shape is not None
         }
+        stated.update(zip(outputs, outputs_stated, strict=False))
         for name, number in _in_order(calls, values):
             said = tuple(stated.get((name, number, i)) for i in range(MOST_OUTPUTS))
             said = said if any(said) else ()
@@ -211,7 +214,7 @@ class _Model:
         try:
             if is_model(layer):
                 inner = Frame(self.reading, inbound.inputs, node, path, weights, self.trainable)
-                made = _Model(layer, inner).walk()
+                made = _Model(layer, inner).walk(stated)
             else:
                 config = layer_config(layer)
                 call = Call(

@@ -35,6 +35,7 @@ from netledger.ops import (
     Where,
 )
 from netledger.ops.base import Op, axis
+from netledger.ops.linear import spelled_out
 from netledger.readers.keras.activations import activation_op
 from netledger.readers.keras.call import Call, LayerRule
 from netledger.readers.keras.inbound import Value
@@ -202,7 +203,9 @@ def broadcast(call: Call) -> list[str]:
 def einsum(call: Call) -> str:
     """``einsum``."""
     said = argument(call, "subscripts", "equation", at=0)
-    return call.add(Einsum(said if isinstance(said, str) else ""))
+    said = said if isinstance(said, str) else ""
+    ranks = [len(call.reading.shapes[value]) for value in call.inputs]
+    return call.add(Einsum(spelled_out(said, ranks)))
 
 
 _BINARY: dict[str, Callable[[], Op]] = {

@@ -14,6 +14,7 @@ from netledger.ops import (
     Concat,
     MultiHeadAttention,
     Multiply,
+    Opaque,
     Reshape,
     ScaledDotProductAttention,
     Tensor,
@@ -147,7 +148,20 @@ def multi_head(call: Call) -> list[str]:
         feeds = [query, key]
     biases = (FLAT,) * bias
     slots = ((HEADS_IN, *biases) * 3) + (HEADS_OUT, *(VECTOR,) * bias)
-    return [call.add(op, *map(str, feeds), slots=slots)]
+    made = [call.add(op, *map(str, feeds), slots=slots)]
+    if named.get("return_attention_scores") is True:
+        made.append(_scores(call, op, str(query), str(key)))
+    return made
+
+
+def _scores(call: Call, op: MultiHeadAttention, query: str, key: str) -> str:
+    """How much each token attends to each other, which the attention itself has counted."""
+    shapes = call.reading.shapes
+    shape = (shapes[query][0], op.num_heads, shapes[query][1], shapes[key][1])
+    reason = "no multiply-accumulates of its own, nothing stored"
+    value = call.add(Opaque("AttentionScores", [shape], reason), query, key, part="scores")
+    call.reading.keep(len(call.reading.nodes) - 1, (), 0)
+    return value
 
 
 def attention(call: Call) -> str:

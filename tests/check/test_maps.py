@@ -10,6 +10,7 @@ import netledger
 from netledger import Graph
 from netledger.builder import Network
 from netledger.check import check
+from netledger.formula import symbol
 from netledger.ops import (
     Activation,
     AdaptiveAvgPool,
@@ -288,6 +289,13 @@ def test_adaptive_pooling_that_repeats(chain: Chain, found: Found) -> None:
 def test_sizes_that_are_symbols_are_left_alone() -> None:
     graph = netledger.read("alexnet", "HxWx3")
     assert check(graph) == ()
+
+
+def test_pools_of_symbols_are_left_alone(chain: Chain, found: Found) -> None:
+    h = symbol("H")
+    assert found(chain((h, h, 8), AdaptiveAvgPool(7)), "NL109") == []
+    # No window of the convolution is known.
+    assert found(chain((h, h, 8), Conv(8, 3, stride=2), GlobalAvgPool()), "NL107") == []
 
 
 def test_sizes_without_end_are_looked_at_in_no_time(chain: Chain) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from netledger import Graph, Ledger, NetledgerError, zoo
+from netledger import Graph, Ledger, NetledgerError, check, zoo
 from netledger.edits import Edit, Insert, Remove, SetField, SetInput, SetTrainable, apply
 from netledger.explain import explain
 from netledger.formula import symbol
@@ -50,19 +50,24 @@ def test_every_number_is_pythons(name: str, open_page: Callable[..., Any]) -> No
     opened = open_page(page(infer(graph)))
     cases = list(edited(graph, random.Random(f"edits of {name}"), NETWORKS[name]))
     asked = [
-        [[encode_edit(edit) for edit in edits], batch, row_asked(apply(graph, *edits), i)]
+        [
+            [encode_edit(edit) for edit in edits],
+            batch,
+            row_asked(apply(graph, *edits), i),
+            not i % 3,
+        ]
         for i, (edits, batch) in enumerate(cases)
     ]
     said = opened.run(TELL, asked)
     fits = 0
-    for (edits, batch), (_, _, row), shown in zip(cases, asked, said, strict=True):
-        expected = told(apply(graph, *edits), batch, row)
+    for (edits, batch), (_, _, row, checked), shown in zip(cases, asked, said, strict=True):
+        expected = told(apply(graph, *edits), batch, row, checked)
         assert shown == expected, [edit.describe() for edit in edits]
         fits += expected["error"] is None
     assert len(cases) // 4 < fits < len(cases)  # some fit, some do not
 
 
-TELL = """(asked) => asked.map(([edits, batch, row]) => {
+TELL = """(asked) => asked.map(([edits, batch, row, checked]) => {
   const refused = netledger.set(edits, batch);
   if (refused) return { refused: refused.message };
   const shown = netledger.snapshot();
@@ -81,7 +86,8 @@ TELL = """(asked) => asked.map(([edits, batch, row]) => {
     if (!equal) throw new Error(`${line} is drawn for ${own}`);
   }
   if (!drawn.length) throw new Error("nothing is drawn");
-  return { ...shown, derivations: shown.error ? null : netledger.derivations(row) };
+  const findings = checked ? netledger.findings() : null;
+  return { ...shown, findings, derivations: shown.error ? null : netledger.derivations(row) };
 })"""
 
 
@@ -89,8 +95,8 @@ def row_asked(graph: Graph, i: int) -> str:
     return graph.nodes[(i * 7) % len(graph.nodes)].name
 
 
-def told(graph: Graph, batch: int | None, row: str) -> dict[str, Any]:
-    """What the page has to show."""
+def told(graph: Graph, batch: int | None, row: str, checked: bool) -> dict[str, Any]:
+    """What the page has to show; what `check` finds, if that is asked for."""
     try:
         ledger, error = infer(graph, batch=batch), None
     except NetledgerError as caught:
@@ -106,10 +112,14 @@ def told(graph: Graph, batch: int | None, row: str) -> dict[str, Any]:
             if node.name not in known and (not node.op.folds or node.name == ledger.failed)
         ]
     totals = ledger.totals
+    found = [] if error or not checked else check(ledger)
     names = ("params", "macs", "neurons", "activations", "bytes")
     return {
         "error": error,
         "rows": rows,
+        "findings": [[f.code, f.level, f.row, f.message, f.hint] for f in found]
+        if checked
+        else None,
         "totals": {n: "unknown" if error else number(getattr(totals, n)) for n in names},
         "derivations": None if error else [d.text() for d in explain(ledger, row)[0].derivations],
     }

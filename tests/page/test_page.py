@@ -124,7 +124,7 @@ def _text(what: str) -> str:
     name = what if what in zoo.NETWORKS else "alexnet"
     ledger = netledger.ledger(name)
     claims = [encode_claim(netledger.reconcile(ledger, "60M"))] if what == "small" else []
-    return page(ledger, findings=netledger.check(ledger), claims=claims)
+    return page(ledger, claims=claims)
 
 
 def test_the_address_keeps_the_state(open_page: OpenPage) -> None:
@@ -263,6 +263,21 @@ def test_a_difference_shows_both_sides(open_page: OpenPage) -> None:
     assert line.locator(".params .was").text_content() == "was 614,656"
     assert line.locator(".params .is").inner_text() == "307,456"
     assert web.locator("#canvas .row.added").count() == 2  # two normalisations
+
+
+def test_findings_are_those_of_the_network_as_it_is(open_page: OpenPage) -> None:
+    web = open_page(page(netledger.ledger("alexnet-keras-noflatten"))).page
+    web.click("#canvas .label >> text=FC-1")
+    finding = web.locator("#layer .finding")
+    finding.wait_for()
+    assert finding.inner_text().startswith("warning NL101 dense layer on a 13×13 map")
+    before = web.locator("#canvas .row", has_text="Conv-5").locator(".label")
+    before.click()
+    web.select_option("#layer select[aria-label^=Add]", label="flatten")
+    web.click("#canvas .label >> text=FC-1")
+    finding.wait_for(state="detached")
+    web.click("#undo")
+    finding.wait_for()
 
 
 def test_five_thousand_rows(open_page: OpenPage) -> None:

@@ -8,7 +8,7 @@ from os import PathLike
 from typing import Any
 
 from netledger.check.budgets import KINDS, Verdict, findings, parse_budgets, verdicts
-from netledger.check.network import Network
+from netledger.check.follow import follow, in_order
 from netledger.check.rules import LEVELS, RULES
 from netledger.errors import UnknownName
 from netledger.graph import Graph
@@ -54,18 +54,12 @@ def examine(
     """Checks a network; see `netledger.check`."""
     wanted, limits = chooser(select, ignore), parse_budgets(budgets or {})
     ledger = _ledger(source)
-    net = Network(ledger)
-    rules = [rule for rule in RULES if wanted(rule.code)]
-    found = [f for f in ledger.findings if wanted(f.code)]
-    found += [finding for rule in rules for finding in rule().find(net)]
-    order = {row.name: i for i, row in enumerate(ledger.ops)}
-    found.sort(key=lambda f: (order.get(f.row, len(order)), f.code))
     judged = verdicts(ledger, limits)
     return Report(
         ledger,
-        (*found, *findings(ledger, judged)),
+        (*in_order(ledger, follow(ledger, wanted)), *findings(ledger, judged)),
         judged,
-        len(rules) + wanted(BOOKS),
+        sum(wanted(code) for code in (BOOKS, *(rule.code for rule in RULES))),
     )
 
 

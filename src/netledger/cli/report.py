@@ -36,12 +36,11 @@ def report(
     netledger report alexnet --claim 60M -o alexnet.html
     netledger report model.onnx --input 224x224x3 -o model.html
     """
-    from netledger.check import check
     from netledger.reconcile import reconcile
     from netledger.render.html import page
     from netledger.render.html.changes import encode_claim
 
     ledger = read_ledger(model, inputs, batch)
     answers = [encode_claim(reconcile(ledger, claim)) for claim in claims]
-    text = page(ledger, findings=check(ledger), claims=answers)
+    text = page(ledger, claims=answers)
     write_text(text, None if output == "-" else output)

@@ -69,7 +69,8 @@ class RepeatedPositions(Rule):
     def find(self, net: Network) -> Iterator[Finding]:
         for row in net.of(AdaptiveAvgPool, AdaptiveMaxPool):
             size, made = _map(row), _map(row, row.outputs[0])
-            if any(whole(i) and whole(o) and o > i for i, o in zip(size, made, strict=True)):
+            known = size and made  # nothing can be said of sizes that are symbols
+            if known and any(o > i for i, o in zip(size, made, strict=True)):
                 message = (
                     f"makes a map of {times(made)} out of {times(size)}: its numbers are repeated"
                 )
@@ -97,8 +98,10 @@ class ShortSighted(Rule):
             if feed is None or not isinstance(field, tuple) or max(field, default=1) == 1:
                 continue
             sizes = _spatial_like(net, maps[0].shape, len(field))
+            if not sizes:
+                continue
             short = all(whole(d) and whole(r) and r < d for d, r in zip(sizes, field, strict=True))
-            if sizes and short and not any(_has_map(r) for r in net.after(row)):
+            if short and not any(_has_map(r) for r in net.after(row)):
                 message = (
                     f"each position that {row.name} pools has seen {times(field)} of "
                     f"{times(sizes)} positions of the input: nothing relates what lies further "

@@ -17,13 +17,13 @@ from typing import Any
 
 from netledger.diff.difference import Difference
 from netledger.graph import Graph
-from netledger.ledger import Finding, Ledger
+from netledger.ledger import Ledger
 from netledger.render.common import View, inert
 from netledger.render.html.data import encode_graph
 from netledger.render.html.difference import encode_difference
 from netledger.render.html.translate import script
 
-PARTS = ("state", "tree", "table", "bars", "detail", "graph", "main")
+PARTS = ("state", "findings", "tree", "table", "bars", "detail", "graph", "main")
 """The scripts of the page itself, in the order in which they need one another."""
 
 CONVENTION = (
@@ -41,7 +41,6 @@ def write(ledger: Ledger, view: View) -> str:
 def page(
     ledger: Ledger,
     *,
-    findings: Sequence[Finding] = (),
     claims: Sequence[dict[str, Any]] = (),
     ops: bool = False,
 ) -> str:
@@ -49,26 +48,20 @@ def page(
 
     Args:
         ledger: The network.
-        findings: What `check` found, shown at the rows that it is about.
         claims: Claims with their explanations, as `changes.encode_claim` gives them.
         ops: Whether every operation has a row at first.
     """
-    found = list(dict.fromkeys((*ledger.findings, *findings)))
-    return _write([ledger.graph], _common(ledger, found) | {"claims": list(claims), "ops": ops})
+    return _write([ledger.graph], _common(ledger) | {"claims": list(claims), "ops": ops})
 
 
 def difference(found: Difference) -> str:
     """The page of two networks: both sides in every row, and the causes."""
     graphs = [found.a.graph, found.b.graph]
-    return _write(graphs, _common(found.b, list(found.b.findings)) | encode_difference(found))
+    return _write(graphs, _common(found.b) | encode_difference(found))
 
 
-def _common(ledger: Ledger, findings: Sequence[Finding]) -> dict[str, Any]:
-    told = [
-        {"code": f.code, "level": f.level, "row": f.row, "message": f.message, "hint": f.hint}
-        for f in findings
-    ]
-    common = {"batch": ledger.batch, "findings": told, "claims": [], "ops": False}
+def _common(ledger: Ledger) -> dict[str, Any]:
+    common: dict[str, Any] = {"batch": ledger.batch, "claims": [], "ops": False}
     return common | {"causes": None, "pairs": None, "delta": None, "notes": []}
 
 

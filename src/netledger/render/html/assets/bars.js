@@ -18,7 +18,7 @@ const TOLD = [
 function drawTotals() {
   const { totals } = now;
   const before = base.totals;
-  drawList($id("totals"), TOLD.map(([what, word]) => {
+  drawList(byId("totals"), TOLD.map(([what, word]) => {
     const value = totals[what];
     const text = tellTotal(totals, what);
     const old = tellTotal(before, what);
@@ -42,7 +42,7 @@ function tellTotal(totals, what) {
 }
 
 function drawBars() {
-  const place = $id("bars");
+  const place = byId("bars");
   if (!place.children.length) {
     place.append(...["params", "macs"].map((what) => h("figure", { class: "bar", id: `bar-${what}` }, h("figcaption"), h("div", { class: "track" }))));
   }
@@ -65,7 +65,7 @@ function drawBar(what, parts) {
     return [key, share + rest, () => h("span", { class: "key" }, h("i", { class: `swatch ${key}`, "aria-hidden": "true" }), h("b", {}, share), rest)];
   });
   const lack = now.totals.unknown.has(what) || now.error ? (total ? "of what is known" : "unknown") : total ? "" : "none";
-  const [caption, track] = $id(`bar-${what}`).children;
+  const [caption, track] = byId(`bar-${what}`).children;
   drawList(caption, [["", "", () => h("span", { class: "what" }, WORDS[what])], ...legend,
     ...(lack ? [["lack", lack, () => h("span", { class: "key" }, lack)]] : [])]);
   track.hidden = !total;

@@ -156,7 +156,8 @@ const $format = (x, convert, spec) => {
   if (x?.__format__) return x.__format__(spec);
   if (spec === "") return $text(x);
   if (spec === ",") return $grouped(x);
-  const [, align, zero, width, kind] = /^([<>]?)(0?)(\d*)([xd,]?|\.\d+g)$/.exec(spec);
+  const [, align, zero, width, kind] = /^([<>]?)(0?)(\d*)([xd,]?|\.\d+[fg])$/.exec(spec);
+  if (kind.endsWith("f")) return Number(x).toFixed(Number(kind.slice(1, -1)));
   if (kind.endsWith("g")) return $general(x, Number(kind.slice(1, -1)));
   const text = kind === "x" ? x.toString(16) : kind === "," ? $grouped(x) : $text(x);
   if (zero) return text.padStart(Number(width), "0");
@@ -321,6 +322,8 @@ class Fraction {
     this.bottom = bottom / common;
   }
   __init__() {}
+  get numerator() { return this.top; }
+  get denominator() { return this.bottom; }
   static of(x) { return x instanceof Fraction ? x : new Fraction(x); }
   number() { return Number(this.top) / Number(this.bottom); }
   __add__(o) { o = Fraction.of(o); return new Fraction(this.top * o.bottom + o.top * this.bottom, this.bottom * o.bottom); }
@@ -361,7 +364,9 @@ const $library = {
   operator: { add: $add, sub: $sub, mul: $mul, floordiv: $floordiv, mod: $mod, lt: $lt, le: $le,
     gt: (a, b) => $lt(b, a), ge: (a, b) => $le(b, a) },
   fractions: { Fraction },
-  math: { ceil: (x) => (x instanceof Fraction ? -$floordiv(-x.top, x.bottom) : BigInt(Math.ceil(Number(x)))), gcd: $gcd, inf: Infinity },
+  math: { ceil: (x) => (x instanceof Fraction ? -$floordiv(-x.top, x.bottom) : BigInt(Math.ceil(Number(x)))), gcd: $gcd, inf: Infinity,
+    prod: (all, options) => { let product = options?.values.start ?? 1n; for (const x of all) product = $mul(product, x); return product; } },
+  itertools: { pairwise: (all) => [...all].slice(1).map((x, i) => [all[i], x]) },
   functools: { cache: $cached, lru_cache: (most) => $cached },
   dataclasses: {
     dataclass: (made, ...rest) => (typeof made === "function" ? $dataclass(made) : (kind) => $dataclass(kind, made.values)),
@@ -377,6 +382,7 @@ const $library = {
   re: {
     fullmatch: (pattern, text) => $pattern(`^(?:${pattern})$`).exec(text),
     sub: (pattern, by, text) => text.replace($pattern(pattern, "gu"), typeof by === "string" ? by : (m) => by([m])),
+    split: (pattern, text) => text.split($pattern(pattern)),
     compile: (pattern) => ({ sub: (by, text) => $library.re.sub(pattern, by, text) }),
   },
   types: { MappingProxyType: (x) => x },

@@ -3,19 +3,17 @@
 
 function drawDetail() {
   const item = itemOf(state.selected);
-  const panel = $id("layer");
-  const says = item ? `${item.stamp} ${item.id} ${findingsOf(item).length} ${item.group ? tree.stamp : all[0].stamp}` : "";
-  if (says === detailSays) return;
-  detailSays = says;
+  const panel = byId("layer");
   const active = panel.contains(document.activeElement) ? document.activeElement.id : "";
-  panel.replaceChildren(...(item ? (item.group ? moduleDetail(item) : rowDetail(item)) : [intro()]));
-  if (active && $id(active)) $id(active).focus();
+  const parts = !item ? [["intro", "", intro]] : item.group ? moduleDetail(item) : rowDetail(item);
+  const says = item && `${item.id} ${item.stamp} ${item.group ? tree.stamp : all[0].stamp} `;
+  drawList(panel, parts.map(([key, make, more = ""]) => [key, says + more, make]));
+  if (active && document.activeElement.id !== active) byId(active)?.focus();
   requestAnimationFrame(() => {
     // What is too long to be seen at once can be reached and moved by keys.
     for (const line of panel.querySelectorAll(".formula")) if (line.scrollWidth > line.clientWidth) line.tabIndex = 0;
   });
 }
-let detailSays = null;
 const intro = () => h("p", { class: "quiet" }, "Choose a row: here stand its derivations, its parameters and what it sees of the input, and its hyperparameters to try others.");
 const section = (title, ...children) => {
   const kept = children.flat().filter(Boolean);
@@ -24,41 +22,42 @@ const section = (title, ...children) => {
 const told_of = (item) => (item.row?.op ? item.row.op.describe(...[...item.row.input_types].map((t) => t.shape)) : "");
 
 function moduleDetail(item) {
-  const rows = QUANTITIES.map((q) => {
-    const [own, whole] = [approximate(item.counts[q]), all.reduce((s, i) => s + (i.status === "gone" ? 0 : approximate(i.counts?.[q])), 0)];
-    const share = whole ? `${((100 * own) / whole).toFixed(1)} %` : "";
+  const shares = () => QUANTITIES.map((q) => {
+    const whole = tree.shares[q];
+    const share = whole ? `${((100 * item.shares[q]) / whole).toFixed(1)} %` : "";
     return h("tr", {}, h("th", { scope: "row" }, WORDS[q]), h("td", { class: "number" }, told(item, q)), h("td", { class: "number quiet" }, share));
   });
   return [
-    h("h2", {}, item.name), h("p", { class: "quiet" }, `module of ${item.leaves} rows; output ${item.size}`),
-    section("Share of the network", h("table", { class: "facts" }, h("tbody", {}, rows))),
+    ["name", () => heading(item, `module of ${item.leaves} rows; output ${item.size}`)],
+    ["share", () => section("Share of the network", h("table", { class: "facts" }, h("tbody", {}, shares())))],
   ];
 }
+const heading = (item, about) => h("header", {}, h("h2", {}, item.name), h("p", { class: "quiet" }, about));
+/** Paragraphs, if there are any. */
+const block = (children) => (children.length ? h("div", {}, ...children) : null);
 
+/** The parts of the panel: a key, how it is made, and what else it depends on than the row. */
 function rowDetail(item) {
   const { row } = item;
+  const gone = item.status === "gone";
   const source = row?.source || item.node?.source;
-  const heading = [h("h2", {}, item.name), h("p", { class: "quiet" }, [item.kind, row && told_of(item)].filter(Boolean).join(": "))];
-  const problem = item.error && h("div", { class: "problem", role: "alert" },
-    h("p", {}, item.error.fact), item.error.hint && h("p", { class: "quiet" }, item.error.hint),
-    item.error.received && h("p", { class: "quiet" }, `receives ${item.error.received}`));
-  const unknown = row ? [...row.unknown.items()].map(([what, why]) => h("p", { class: "quiet" }, `${WORDS[what] ?? what} unknown: ${why}`)) : [];
-  const notes = findingsOf(item).map((f) =>
-    h("div", { class: `finding ${f.level}` }, h("p", {}, h("b", {}, `${f.level} ${f.code} `), f.message), f.hint && h("p", { class: "quiet" }, f.hint)));
   return [
-    ...heading,
-    problem,
-    notes.length ? h("div", {}, ...notes) : null,
-    unknown.length ? h("div", {}, ...unknown) : null,
-    item.status === "gone" ? h("p", { class: "quiet" }, "Only the first network has this layer.") : null,
-    row && section("Derivation", derivations(item)),
-    item.status !== "gone" && section("What if", fields(item)),
-    row && section("Parameters", parameterTable(row)),
-    row && section("Receptive field", seen(row)),
-    item.folded.length && item.status !== "gone" ? section("Then", item.folded.map((r) =>
-      h("p", { class: "then" }, h("span", {}, `${r.name} (${r.kind})`), dropButton(r.name)))) : null,
-    source ? h("p", { class: "quiet source" }, `from ${source}`) : null,
-  ].filter(Boolean);
+    ["name", () => heading(item, [item.kind, row && told_of(item)].filter(Boolean).join(": "))],
+    ["problem", () => item.error && h("div", { class: "problem", role: "alert" },
+      h("p", {}, item.error.fact), item.error.hint && h("p", { class: "quiet" }, item.error.hint),
+      item.error.received && h("p", { class: "quiet" }, `receives ${item.error.received}`))],
+    ["findings", () => block((fresh() ? findingsOf(item) : []).map((f) => h("div", { class: `finding ${f.level}` },
+      h("p", {}, h("b", {}, `${f.level} ${f.code} `), f.message), f.hint && h("p", { class: "quiet" }, f.hint)))), fresh()],
+    ["unknown", () => block(row ? [...row.unknown.items()].map(([what, why]) => h("p", { class: "quiet" }, `${WORDS[what] ?? what} unknown: ${why}`)) : [])],
+    ["gone", () => gone && h("p", { class: "quiet" }, "Only the first network has this layer.")],
+    ["derivation", () => row && section("Derivation", derivations(item))],
+    ["what-if", () => !gone && section("What if", fields(item))],
+    ["parameters", () => row && section("Parameters", parameterTable(row))],
+    ["field", () => row && section("Receptive field", seen(row))],
+    ["then", () => !gone && section("Then", item.folded.map((r) =>
+      h("p", { class: "then" }, h("span", {}, `${r.name} (${r.kind})`), dropButton(r.name))))],
+    ["source", () => source && h("p", { class: "quiet source" }, `from ${source}`)],
+  ];
 }
 
 // --- derivations ---
@@ -169,7 +168,7 @@ function guard(input, act) {
 }
 function wrong(input, message) {
   input.setAttribute("aria-invalid", "true");
-  const help = $id(`${input.id}-help`);
+  const help = byId(`${input.id}-help`);
   if (help) help.textContent = message;
   say(message);
 }
@@ -252,12 +251,12 @@ function drawWhatIf() {
       change({ batch: next });
     } });
   const inputs = [...now.graph.inputs].slice(0, 3).map((name) => inputField(name, "above"));
-  $id("asked").replaceChildren(h("div", { class: "control" }, h("label", { for: "batch" }, "batch"), batch), ...inputs.filter(Boolean));
-  $id("edits").replaceChildren(...state.edits.map((one, i) => h("li", {}, h("span", {}, makeEdit(one).describe()),
+  byId("asked").replaceChildren(h("div", { class: "control" }, h("label", { for: "batch" }, "batch"), batch), ...inputs.filter(Boolean));
+  byId("edits").replaceChildren(...state.edits.map((one, i) => h("li", {}, h("span", {}, makeEdit(one).describe()),
     h("button", { type: "button", class: "plain", "aria-label": `Take back: ${makeEdit(one).describe()}`,
       onclick: () => change({ edits: state.edits.filter((_, j) => j !== i) }) }, "×"))));
-  $id("undo").disabled = !state.past.length;
-  $id("redo").disabled = !state.future.length;
-  $id("reset").disabled = !edited();
-  if (active && $id(active)) $id(active).focus();
+  byId("undo").disabled = !state.past.length;
+  byId("redo").disabled = !state.future.length;
+  byId("reset").disabled = !edited();
+  if (active && byId(active)) byId(active).focus();
 }

@@ -92,9 +92,9 @@ function rank(boxes) {
 }
 
 function drawGraph() {
-  if ($id("graph").hidden) return;
+  if (byId("graph").hidden) return;
   plan = layOut();
-  const svg = $id("drawing");
+  const svg = byId("drawing");
   svg.setAttribute("width", plan.width);
   svg.setAttribute("height", plan.height);
   svg.setAttribute("viewBox", `0 0 ${plan.width} ${plan.height}`);
@@ -102,8 +102,8 @@ function drawGraph() {
 }
 /** Only what is in view is drawn, so that thousands of boxes move smoothly. */
 function drawPart() {
-  if (!plan || $id("graph").hidden) return;
-  const frame = $id("graph");
+  if (!plan || byId("graph").hidden) return;
+  const frame = byId("graph");
   const [top, bottom] = whole ? [0, plan.height] : [frame.scrollTop - 200, frame.scrollTop + frame.clientHeight + 200];
   const first = Math.max(0, Math.floor((top - 12) / (BOX.height + BOX.down)));
   const last = Math.ceil(bottom / (BOX.height + BOX.down));
@@ -112,7 +112,7 @@ function drawPart() {
     const [a, b] = [plan.boxes.get(from), plan.boxes.get(to)];
     return a.y <= bottom && b.y + BOX.height >= top;
   });
-  $id("drawing").replaceChildren(
+  byId("drawing").replaceChildren(
     h("title", {}, `${data.graphs[MAIN].name} as a graph`),
     h("defs", {}, h("marker", { id: "tip", viewBox: "0 0 6 6", refX: 5.2, refY: 3, markerWidth: 6, markerHeight: 6, orient: "auto" },
       h("path", { d: "M0 0 L6 3 L0 6 z", class: "tip" }))),
@@ -149,9 +149,9 @@ function choose(item) {
 }
 function markGraph(scroll) {
   drawPart();
-  const own = plan && !$id("graph").hidden && plan.boxes.get(state.selected);
+  const own = plan && !byId("graph").hidden && plan.boxes.get(state.selected);
   if (!own || !scroll) return;
-  const frame = $id("graph");
+  const frame = byId("graph");
   frame.scrollLeft = own.x + (BOX.width - frame.clientWidth) / 2;
   if (own.y < frame.scrollTop + 40 || own.y > frame.scrollTop + frame.clientHeight - 80) {
     frame.scrollTop = own.y - frame.clientHeight / 2;

@@ -2,7 +2,7 @@
 "use strict";
 
 function drawProblem() {
-  const place = $id("problem");
+  const place = byId("problem");
   place.hidden = !now.error;
   if (!now.error) return place.replaceChildren();
   const { where, fact, hint } = now.error;
@@ -14,7 +14,7 @@ function drawProblem() {
 
 /** The causes of a difference; each with what it changes. */
 function drawCauses() {
-  const place = $id("causes");
+  const place = byId("causes");
   place.hidden = !data.causes;
   if (!data.causes) return;
   const [a, b] = data.graphs.map((g) => g.name);
@@ -31,7 +31,7 @@ function drawCauses() {
 
 /** Explanations of a claim; a click makes the network the one that would explain it. */
 function drawClaims() {
-  const place = $id("claims");
+  const place = byId("claims");
   place.hidden = !data.claims.length;
   place.replaceChildren(...data.claims.map((claim) => h("div", { class: "claim" },
     h("h2", {}, `Why is it not ${claim.text}?`),
@@ -42,7 +42,7 @@ function drawClaims() {
 
 function draw() {
   plant();
-  const problem = $id("problem");
+  const problem = byId("problem");
   if (now.error && now.ledger.failed) reveal(now.ledger.failed);
   drawTotals();
   drawWhatIf();
@@ -52,14 +52,15 @@ function draw() {
   drawDetail();
   drawGraph();
   problem.classList.toggle("shown", Boolean(now.error));
+  followSoon();
 }
 
 function chooseTab(name) {
   for (const tab of ["layer", "graph"]) {
     const chosen = tab === name;
-    $id(`tab-${tab}`).setAttribute("aria-selected", String(chosen));
-    $id(`tab-${tab}`).tabIndex = chosen ? 0 : -1;
-    $id(tab).hidden = !chosen;
+    byId(`tab-${tab}`).setAttribute("aria-selected", String(chosen));
+    byId(`tab-${tab}`).tabIndex = chosen ? 0 : -1;
+    byId(tab).hidden = !chosen;
   }
   if (name === "graph") {
     drawGraph();
@@ -71,20 +72,20 @@ const THEMES = ["auto", "light", "dark"];
 function setTheme(name) {
   if (name === "auto") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = name;
-  $id("theme").textContent = { auto: "Auto", light: "Light", dark: "Dark" }[name];
-  $id("theme").setAttribute("aria-label", `Colours: ${name}`);
+  byId("theme").textContent = { auto: "Auto", light: "Light", dark: "Dark" }[name];
+  byId("theme").setAttribute("aria-label", `Colours: ${name}`);
 }
 
 function fillControls() {
   const kinds = [...new Set(graphs.flatMap((g) => [...g.nodes].map((n) => n.op.kind)))].sort();
-  $id("kind").replaceChildren(h("option", { value: "" }, "all kinds"), ...kinds.map((k) => h("option", { value: k }, k)));
-  $id("ops").checked = state.ops;
-  $id("heat").replaceChildren(...QUANTITIES.map((q) => h("option", { value: q, selected: q === state.heat }, WORDS[q].toLowerCase())),
+  byId("kind").replaceChildren(h("option", { value: "" }, "all kinds"), ...kinds.map((k) => h("option", { value: k }, k)));
+  byId("ops").checked = state.ops;
+  byId("heat").replaceChildren(...QUANTITIES.map((q) => h("option", { value: q, selected: q === state.heat }, WORDS[q].toLowerCase())),
     h("option", { value: "" }, "nothing"));
 }
 
 function listen() {
-  const on = (id, event, act) => $id(id).addEventListener(event, act);
+  const on = (id, event, act) => byId(id).addEventListener(event, act);
   on("search", "input", (e) => { state.query = e.target.value; drawTable(); });
   on("kind", "change", (e) => { state.kind = e.target.value; drawTable(); });
   on("heat", "change", (e) => { state.heat = e.target.value; drawTable(); drawPart(); });
@@ -116,9 +117,9 @@ function listen() {
   for (const tab of ["layer", "graph"]) on(`tab-${tab}`, "click", () => chooseTab(tab));
   on("tabs", "keydown", (e) => {
     if (e.key !== "ArrowLeft" && e.key !== "ArrowRight") return;
-    const next = $id("layer").hidden ? "layer" : "graph";
+    const next = byId("layer").hidden ? "layer" : "graph";
     chooseTab(next);
-    $id(`tab-${next}`).focus();
+    byId(`tab-${next}`).focus();
   });
   let waiting = false;
   addEventListener("scroll", () => {
@@ -134,11 +135,11 @@ function listen() {
     const typing = e.target.closest?.("input, select, textarea");
     if (e.key === "/" && !typing) {
       e.preventDefault();
-      $id("search").focus();
-    } else if (e.key === "Escape" && e.target === $id("search")) {
+      byId("search").focus();
+    } else if (e.key === "Escape" && e.target === byId("search")) {
       state.query = e.target.value = "";
       drawTable();
-      $id("grid").focus();
+      byId("grid").focus();
     } else if ((e.ctrlKey || e.metaKey) && e.key.toLowerCase() === "z" && !typing) {
       e.preventDefault();
       (e.shiftKey ? redo : undo)();
@@ -174,6 +175,7 @@ globalThis.netledger = {
   snapshot, undo, redo, edit, select,
   derivations: (name) => [...explain(now.ledger, name)[0].derivations].map((d) => d.text()),
   set: (edits, batch = null) => change({ edits, batch }),
+  findings: () => bare(findings().map((f) => [f.code, f.level, f.row, f.message, f.hint])),
   books: (edits = state.edits, batch = state.batch) =>
     books(derive(() => infer(changed(edits), batch === null ? null : BigInt(batch)))),
   derive: (graph) => {
@@ -187,16 +189,14 @@ recall();
 base = examine(graphs[BASE], data.batch === null ? null : BigInt(data.batch), memory[BASE]);
 fillControls();
 listen();
-listeners.push(draw);
-now = base;
+work();
 plant();
 openAtFirst();
-refresh();
+if (state.selected) reveal(state.selected);
+else if (all.length) state.selected = all.find((item) => item.row?.parameters.length)?.id ?? all[0].id;
 drawCauses();
 drawClaims();
 chooseTab("layer");
-if (state.selected) reveal(state.selected);
-else if (all.length) state.selected = all.find((i) => i.row?.parameters.length)?.id ?? all[0].id;
 draw();
 // The first pass over the rules is slow, until the browser has translated them: done while nobody waits.
 if (all.length < 2000) (globalThis.requestIdleCallback ?? setTimeout)(() => { for (let i = 0; i < 3; i++) infer(graphs[MAIN]); });

@@ -8,6 +8,7 @@ const Ops = $module("netledger.ops");
 const Edits = $module("netledger.edits");
 const { infer } = $module("netledger.infer");
 const { Known } = $module("netledger.again");
+const Rules = $module("netledger.check.follow");
 const { explain } = $module("netledger.explain");
 const { Sizes } = $module("netledger.render.common.sizes");
 const Shown = $module("netledger.render.common.numbers");

@@ -241,7 +241,11 @@ const $sub = (() => {
 const $product = $binary("__mul__", "__rmul__", (a, b) => a * b);
 const $mul = (a, b) => {
   if (typeof a === "string") return a.repeat(Number(b));
-  if (Array.isArray(a)) return Array.from({ length: Number(b) }, () => a).flat(1);
+  if (Array.isArray(a)) {
+    const found = [];
+    for (let i = Number(b); i > 0; i--) found.push(...a);
+    return found;
+  }
   return $product(a, b);
 };
 const $divided = (a, b) => {
@@ -300,6 +304,7 @@ const $known = (x) => {
   return $identity.get(x);
 };
 const $hash = $key;
+const $id = (x) => $known(x);
 /** A short text for each long one, so that keys of many parts stay small. */
 const $briefs = new Map();
 const $brief = (text) => {

@@ -27,7 +27,6 @@ const state = {
 let base, now;
 let made = { edits: [], graph: graphs[MAIN] }; // the network after the last edits that could be made
 const wanted = () => (made.edits === state.edits ? made.graph : changed(state.edits));
-const listeners = [];
 
 /** A value that is worked out once for each thing. */
 const once = (work) => {
@@ -46,10 +45,14 @@ function examine(graph, batch, known) {
   return { ledger, error, graph, totals, sizes: new Sizes(ledger, null) };
 }
 
-function refresh() {
+/** Works out the network as it is now. */
+function work() {
   const batch = state.batch === null ? null : BigInt(state.batch);
   now = edited() || MAIN !== BASE ? examine(wanted(), batch, memory[MAIN]) : base;
-  for (const listen of listeners) listen();
+}
+function refresh() {
+  work();
+  draw();
 }
 const edited = () => state.edits.length > 0 || state.batch !== data.batch;
 const differs = () => edited() || MAIN !== BASE;
@@ -149,7 +152,8 @@ function h(tag, attributes = {}, ...children) {
 }
 const SVG_TAGS = new Set(["svg", "g", "rect", "path", "text", "line", "defs", "marker", "polygon", "title"]);
 
-/** Shows parts ``[key, says, make]`` in order; one is made anew only where what it says has changed. */
+/** Shows parts ``[key, says, make]`` in order; one is made anew only where what it says has changed.
+ * A part may make nothing. */
 function drawList(place, parts) {
   const before = lists.get(place) ?? new Map();
   const after = new Map();
@@ -158,7 +162,7 @@ function drawList(place, parts) {
     after.set(key, old?.says === says ? old : { says, element: make() });
   }
   lists.set(place, after);
-  const elements = [...after.values()].map((part) => part.element);
+  const elements = [...after.values()].map((part) => part.element).filter(Boolean);
   const kept = new Set(elements);
   for (const old of [...place.children]) if (!kept.has(old)) old.remove();
   let at = place.firstElementChild;
@@ -168,8 +172,8 @@ function drawList(place, parts) {
   }
 }
 const lists = new WeakMap();
-const $id = (id) => document.getElementById(id);
-const say = (text) => { $id("said").textContent = text; };
+const byId = (id) => document.getElementById(id);
+const say = (text) => { byId("said").textContent = text; };
 
 const MATH = new Set(["mrow", "mi", "mn", "mo", "msup", "msub", "mfrac"]);
 /** MathML out of the printed form of a formula; nothing but the elements above gets through. */

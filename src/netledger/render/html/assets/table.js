@@ -9,15 +9,15 @@ let whole = false; // when printing, every row is there
 
 function drawTable() {
   rowsSeen = visible(tree);
-  const grid = $id("grid");
+  const grid = byId("grid");
   grid.setAttribute("aria-rowcount", rowsSeen.length + 1);
   grid.classList.toggle("compared", differs());
   measure(grid);
-  $id("canvas").style.height = `${rowsSeen.length * rowHeight()}px`;
+  byId("canvas").style.height = `${rowsSeen.length * rowHeight()}px`;
   drawHead();
-  $id("modules").hidden = !tree.items.some((item) => item.group);
-  $id("none").hidden = rowsSeen.length > 0;
-  $id("count").textContent = `${all.length} ${all.length === 1 ? "row" : "rows"}`;
+  byId("modules").hidden = !tree.items.some((item) => item.group);
+  byId("none").hidden = rowsSeen.length > 0;
+  byId("count").textContent = `${all.length} ${all.length === 1 ? "row" : "rows"}`;
   drawRows();
 }
 let largest = {}; // of each quantity in one row
@@ -48,7 +48,7 @@ function measure(grid) {
 
 function drawHead() {
   const sorts = (key) => state.sort === key;
-  drawList($id("head"), ["name", ...COLUMNS].map((key, i) => {
+  drawList(byId("head"), ["name", ...COLUMNS].map((key, i) => {
     const ordered = sorts(key) ? (state.down && key !== "name" ? "descending" : "ascending") : null;
     return [key, ordered, () => {
       const arrow = ordered ? h("span", { class: "arrow", "aria-hidden": "true" }, ordered === "ascending" ? "↑" : "↓") : null;
@@ -66,7 +66,7 @@ function sortBy(key) {
 }
 
 function drawRows() {
-  const canvas = $id("canvas");
+  const canvas = byId("canvas");
   const size = rowHeight();
   const top = canvas.getBoundingClientRect().top;
   const first = whole ? 0 : Math.max(0, Math.floor(-top / size) - 4);
@@ -80,8 +80,8 @@ function drawRows() {
   }
   drawList(canvas, drawn);
   const active = rowsSeen.slice(first, last).findIndex(({ item }) => item.id === state.selected);
-  if (active < 0) $id("grid").removeAttribute("aria-activedescendant");
-  else $id("grid").setAttribute("aria-activedescendant", `row-${first + active}`);
+  if (active < 0) byId("grid").removeAttribute("aria-activedescendant");
+  else byId("grid").setAttribute("aria-activedescendant", `row-${first + active}`);
 }
 const noteOf = (item) =>
   (item.error ? "error" : item.status === "gone" ? "removed" : item.status === "added" ? "added" : findingsOf(item).length ? "note" : "");
@@ -163,14 +163,14 @@ function keepInView() {
   const at = rowsSeen.findIndex(({ item }) => item.id === state.selected);
   if (at < 0) return;
   const size = rowHeight();
-  const head = $id("head").offsetHeight + 8;
-  const top = $id("canvas").getBoundingClientRect().top + at * size;
+  const head = byId("head").offsetHeight + 8;
+  const top = byId("canvas").getBoundingClientRect().top + at * size;
   if (top < head) scrollBy(0, top - head);
   else if (top + size > innerHeight - 8) scrollBy(0, top + size - innerHeight + 8);
   drawRows();
 }
 function onKey(event) {
-  if (event.target !== $id("grid") || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target !== byId("grid") || event.ctrlKey || event.metaKey || event.altKey) return;
   const at = rowsSeen.findIndex(({ item }) => item.id === state.selected);
   const go = (i) => {
     const to = rowsSeen[Math.max(0, Math.min(rowsSeen.length - 1, i))];
@@ -199,13 +199,4 @@ function onKey(event) {
   if (!keys[event.key]) return;
   event.preventDefault();
   keys[event.key]();
-}
-
-/** What check found of a row; findings of `infer` are those of the network as it is now. */
-function findingsOf(item) {
-  if (item.group || !item.name) return [];
-  const names = new Set([item.name, ...item.folded.map((r) => r.name)]);
-  const found = (edited() ? [] : data.findings).filter((f) => names.has(f.row));
-  const own = edited() && now.ledger ? [...now.ledger.findings].filter((f) => names.has(f.row)) : [];
-  return [...found, ...own];
 }

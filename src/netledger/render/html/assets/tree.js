@@ -49,8 +49,9 @@ function printing({ sizes }, row) {
 /** A row as it is shown: with what it counts, and what it counted before. */
 function leaf(view, row, old, prints) {
   const { name, kind, scope, folded } = row;
-  const counts = countsOf(row);
-  const size = sizeOf(view, row);
+  const known = view === base && old?.row === row; // as at first
+  const counts = known ? old.counts : countsOf(row);
+  const size = known ? old.size : sizeOf(view, row);
   return {
     id: name, name, kind, scope, folded, label: labelOf(row), row, old, prints, stamp: ++stamps,
     size, counts, shares: sharesOf(counts), lacks: lacksOf(row, counts), status: old ? undefined : "added",

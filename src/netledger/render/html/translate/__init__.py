@@ -20,6 +20,7 @@ ROOTS = (
     "netledger.again",
     "netledger.edits",
     "netledger.explain",
+    "netledger.check.follow",
     "netledger.render.common.sizes",
     "netledger.render.common.numbers",
 )

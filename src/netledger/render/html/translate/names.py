@@ -17,7 +17,7 @@ RESERVED = _words(
 )
 BUILTINS = _words(
     "AttributeError Exception ImportError KeyError TypeError ValueError abs all any bool dict "
-    "divmod enumerate float frozenset getattr hash int isinstance iter len list map max min "
+    "divmod enumerate float frozenset getattr hash id int isinstance iter len list map max min "
     "next object ord range repr reversed round set slice sorted str sum super tuple type zip "
     "NotImplemented NotImplementedError property"
 )
@@ -40,7 +40,8 @@ LIBRARY = {
     "fractions": {"Fraction"},
     "functools": {"cache", "lru_cache"},
     "importlib": {"import_module"},
-    "math": {"ceil", "gcd", "inf"},
+    "itertools": {"pairwise"},
+    "math": {"ceil", "gcd", "inf", "prod"},
     "operator": {"add", "sub", "mul", "floordiv", "mod", "lt", "le", "gt", "ge"},
     "os": {"PathLike"},
     "re": {"fullmatch", "sub", "compile"},

@@ -227,6 +227,9 @@ class Statements(Expressions):
                     fields.append(f"[{json.dumps(name)}{default}]")
                 case ast.Assign(targets=[ast.Name(id=name)], value=value):
                     variables.append((name, self.show(value)))
+                case ast.Assign(targets=[ast.Tuple(elts=names)], value=ast.Tuple(elts=values)):
+                    pairs = zip(names, values, strict=True)
+                    variables += [(self.target(name), self.show(value)) for name, value in pairs]
                 case ast.Expr(value=ast.Constant()):
                     pass
                 case _:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +14,9 @@ from netledger import Ledger, zoo
 from netledger.builder import Network
 from netledger.edits import SetField, apply
 from netledger.formula import symbol
-from netledger.graph import BATCH
+from netledger.graph import BATCH, Graph, Node
 from netledger.infer import infer
-from netledger.ops import BatchNorm, Conv, Flatten, Linear, Opaque
+from netledger.ops import BatchNorm, Conv, Flatten, Inventory, Linear, Opaque
 from netledger.render.html import difference, page
 from netledger.render.html.changes import encode_claim
 
@@ -268,7 +269,7 @@ def test_a_difference_shows_both_sides(open_page: OpenPage) -> None:
 def test_findings_are_those_of_the_network_as_it_is(open_page: OpenPage) -> None:
     web = open_page(page(netledger.ledger("alexnet-keras-noflatten"))).page
     web.click("#canvas .label >> text=FC-1")
-    finding = web.locator("#layer .finding")
+    finding = web.locator("#layer .finding", has_text="NL101")
     finding.wait_for()
     assert finding.inner_text().startswith("warning NL101 dense layer on a 13×13 map")
     before = web.locator("#canvas .row", has_text="Conv-5").locator(".label")
@@ -306,5 +307,30 @@ def test_five_thousand_rows(open_page: OpenPage) -> None:
 def test_printed_every_row_is_there(open_page: OpenPage) -> None:
     opened = open_page(page(netledger.ledger("vgg16")))
     opened.run("dispatchEvent(new Event('beforeprint'))")
-    rows = opened.page.locator("#canvas .row").count()
-    assert rows == len(netledger.ledger("vgg16").rows)
+    opened.page.emulate_media(media="print")
+    rows = opened.page.locator("#canvas .row")
+    assert rows.count() == len(netledger.ledger("vgg16").rows)
+    canvas, last = opened.page.locator("#canvas").bounding_box(), rows.last.bounding_box()
+    assert last["y"] + last["height"] <= canvas["y"] + canvas["height"] + 1  # nothing is cut off
+
+
+def test_without_a_script_the_numbers_are_there(browser: Any, tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    ledger = hostile(HOSTILE["html"])
+    path.write_text(page(ledger), encoding="utf-8")
+    context = browser.new_context(java_script_enabled=False)
+    web = context.new_page()
+    web.goto(path.as_uri())
+    assert "needs its script" in web.inner_text(".notice")
+    assert web.locator(".plain tbody tr").count() == len(ledger.rows)
+    assert web.inner_text(".plain tbody tr:last-child").split("\t")[0] == "__proto__"
+    assert web.locator("#grid").is_hidden() and web.locator(".tools").is_hidden()
+    context.close()
+
+
+def test_a_module_of_one_row_has_no_branch(open_page: OpenPage) -> None:
+    stored = Inventory([("weight", "weight", (3, 2), "float16", None)])
+    names = ("model.embed", "model.head.norm", "model.head.out")
+    graph = Graph("stored", {}, tuple(Node(name, stored, scope=name) for name in names))
+    labels = open_page(page(infer(graph))).page.locator("#canvas .row .label")
+    assert labels.all_inner_texts() == ["model", "embed", "head", "norm", "out"]

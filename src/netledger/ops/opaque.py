@@ -146,4 +146,5 @@ class Inventory(Op):
         return _nothing_more(self.reason, self.why)
 
     def describe(self, *inputs: Shape) -> str:
-        return f"{len(self.tensors)} stored tensors"
+        many = len(self.tensors)
+        return "1 stored tensor" if many == 1 else f"{many} stored tensors"

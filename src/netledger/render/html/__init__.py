@@ -16,11 +16,11 @@ from importlib.resources import files
 from typing import Any
 
 from netledger.diff.difference import Difference
-from netledger.graph import Graph
 from netledger.ledger import Ledger
 from netledger.render.common import View, inert
 from netledger.render.html.data import encode_graph
 from netledger.render.html.difference import encode_difference
+from netledger.render.html.plain import table
 from netledger.render.html.translate import script
 
 PARTS = ("state", "findings", "tree", "table", "bars", "detail", "graph", "main")
@@ -51,13 +51,12 @@ def page(
         claims: Claims with their explanations, as `changes.encode_claim` gives them.
         ops: Whether every operation has a row at first.
     """
-    return _write([ledger.graph], _common(ledger) | {"claims": list(claims), "ops": ops})
+    return _write([ledger], _common(ledger) | {"claims": list(claims), "ops": ops})
 
 
 def difference(found: Difference) -> str:
     """The page of two networks: both sides in every row, and the causes."""
-    graphs = [found.a.graph, found.b.graph]
-    return _write(graphs, _common(found.b) | encode_difference(found))
+    return _write([found.a, found.b], _common(found.b) | encode_difference(found))
 
 
 def _common(ledger: Ledger) -> dict[str, Any]:
@@ -65,9 +64,10 @@ def _common(ledger: Ledger) -> dict[str, Any]:
     return common | {"causes": None, "pairs": None, "delta": None, "notes": []}
 
 
-def _write(graphs: list[Graph], data: dict[str, Any]) -> str:
+def _write(ledgers: list[Ledger], data: dict[str, Any]) -> str:
     import netledger
 
+    graphs = [ledger.graph for ledger in ledgers]
     names = " → ".join(inert(graph.name) for graph in graphs)
     about = " → ".join(dict.fromkeys(inert(g.title) for g in graphs if g.title != g.name))
     source = " → ".join(dict.fromkeys(inert(g.source) for g in graphs if g.source))
@@ -78,10 +78,10 @@ def _write(graphs: list[Graph], data: dict[str, Any]) -> str:
         "about": about,
         "convention": CONVENTION,
         "version": netledger.__version__,
-        "plain": "'netledger show' prints the same ledger as text.",
     }
     style, code = _asset("page.css"), _script()
     parts = {key: html.escape(value, quote=True) for key, value in text.items()}
+    parts["plain"] = table(ledgers[-1])
     parts |= {"style": style, "script": code, "policy": _policy(style, code)}
     parts["data"] = _json(data | {"graphs": [encode_graph(graph) for graph in graphs]})
     written = _asset("page.html").rstrip()

@@ -127,8 +127,8 @@ def _draw(block: _Block, sizes: Sizes) -> list[str]:
     parts.append(
         text(
             x + WIDE - 8,
-            y + 16,
-            _clip(size, max(12, 34 - len(row.name))),
+            y + 30,
+            _clip(size, max(12, 34 - len(kind + params))),
             size=9.5,
             anchor="end",
             fill=SOFT,

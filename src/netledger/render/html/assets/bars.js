@@ -6,6 +6,7 @@ const FAMILIES = [
   ["dense", "fully connected layers", ["Linear"]],
   ["mix", "attention and products", ["MultiHeadAttention", "ScaledDotProductAttention", "MatMul", "Einsum", "RNN", "GRU", "LSTM"]],
   ["table", "embeddings", ["Embedding", "Tensor"]],
+  ["dense", "modules", ["Module"]],
 ].map(([key, word, kinds]) => ({ key, word, kinds }));
 const REST = { key: "rest", word: "other layers", kinds: [] };
 const familyByKind = new Map(FAMILIES.flatMap((family) => family.kinds.map((kind) => [kind, family])));
@@ -61,7 +62,7 @@ function drawBar(what, parts) {
   }
   const order = [...shares].sort((a, b) => b[1].size - a[1].size).slice(0, 3);
   const legend = order.map(([{ key, word }, { size, count }]) => {
-    const [share, rest] = [`${percent(size, total)} %`, ` in ${count} ${count === 1 ? word.replace(/s\b/, "") : word}`];
+    const [share, rest] = [`${percent(size, total)} %`, ` in ${$grouped(count)} ${count === 1 ? word.replace(/s\b/, "") : word}`];
     return [key, share + rest, () => h("span", { class: "key" }, h("i", { class: `swatch ${key}`, "aria-hidden": "true" }), h("b", {}, share), rest)];
   });
   const lack = now.totals.unknown.has(what) || now.error ? (total ? "of what is known" : "unknown") : total ? "" : "none";
@@ -79,8 +80,8 @@ const percent = (size, total) => {
 function piece(what, { items, size }, total) {
   const [item, ...more] = items;
   const { key } = familyOf(most(items, what).kind);
-  const name = more.length ? `${items.length} rows from ${item.name}` : item.name;
-  const label = more.length ? (size > 0.08 * total ? `${items.length} rows` : "") : tagWithin(item, size / total);
+  const name = more.length ? `${rowsOf(items.length)} from ${item.name}` : item.name;
+  const label = more.length ? (size > 0.08 * total ? rowsOf(items.length) : "") : tagWithin(item, size / total);
   return [item.id, `${items.length} ${size} ${key} ${label}`, () => {
     const made = h("button", {
       type: "button", class: `piece ${key}`, tabindex: "-1", "aria-label": name, "data-row": item.id,
@@ -95,7 +96,7 @@ const most = (items, what) => items.reduce((a, b) => (b.shares[what] > a.shares[
 function tagWithin(item, share) {
   const room = share * Math.min(1480, innerWidth - 56);
   const [outer] = item.scope.split(".");
-  const names = item.scope ? [`${outer}…${item.label}`, outer] : [item.label];
+  const names = item.scope ? [`${outer}…${tag(item)}`, outer] : [item.label];
   return names.find((name) => name.length * 7.4 + 14 <= room) ?? "";
 }
 /** ``[items, size]`` in order; neighbours that are too thin to be seen are one piece of many rows. */

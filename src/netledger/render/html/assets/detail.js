@@ -5,7 +5,7 @@ function drawDetail() {
   const item = itemOf(state.selected);
   const panel = byId("layer");
   const active = panel.contains(document.activeElement) ? document.activeElement.id : "";
-  const parts = !item ? [["intro", "", intro]] : item.group ? moduleDetail(item) : rowDetail(item);
+  const parts = !item ? [["intro", intro]] : item.group ? moduleDetail(item) : rowDetail(item);
   const says = item && `${item.id} ${item.stamp} ${item.group ? tree.stamp : all[0].stamp} `;
   drawList(panel, parts.map(([key, make, more = ""]) => [key, says + more, make]));
   if (active && document.activeElement.id !== active) byId(active)?.focus();
@@ -28,7 +28,7 @@ function moduleDetail(item) {
     return h("tr", {}, h("th", { scope: "row" }, WORDS[q]), h("td", { class: "number" }, told(item, q)), h("td", { class: "number quiet" }, share));
   });
   return [
-    ["name", () => heading(item, `module of ${item.leaves} rows; output ${item.size}`)],
+    ["name", () => heading(item, `module of ${rowsOf(item.leaves)}; output ${item.size}`)],
     ["share", () => section("Share of the network", h("table", { class: "facts" }, h("tbody", {}, shares())))],
   ];
 }

@@ -61,6 +61,11 @@ function layOut() {
   const width = 120 + wide * (BOX.width + BOX.across) - BOX.across;
   return { boxes, edges: [...edges.values()], ranks, width, height: 24 + ranks.length * (BOX.height + BOX.down) };
 }
+/** Shut modules may feed one another: then what is fed by a box that has its place comes next. */
+function stuck(boxes, left) {
+  const order = [...left];
+  return order.find((id) => boxes.get(id).fed.some((from) => !left.has(from))) ?? order[0];
+}
 /** Rows of boxes: each below all that feed it, near to what feeds it. */
 function rank(boxes) {
   const ranks = [];
@@ -68,7 +73,7 @@ function rank(boxes) {
   const ready = [...boxes.keys()].filter((id) => !waiting.get(id));
   const left = new Set(boxes.keys());
   while (left.size) {
-    const id = ready.shift() ?? [...left][0]; // shut modules may feed one another: then in order
+    const id = ready.shift() ?? stuck(boxes, left);
     if (!left.delete(id)) continue;
     const own = boxes.get(id);
     (ranks[own.rank] ??= []).push(id);
@@ -130,7 +135,7 @@ function drawEdge({ from, to, size }) {
   return h("g", { class: long ? "edge long" : "edge" }, h("path", { d: path, "marker-end": "url(#tip)" }), label);
 }
 /** A name that says enough in a box: ``layer1.0``, not ``0``. */
-const tag = (item) => (item.label.length > 2 ? item.label : item.name.split(".").slice(-2).join("."));
+const tag = (item) => (item.scope || item.group ? item.name.split(".").slice(-2).join(".") : item.label);
 const clip = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 function drawBox({ item, x, y }) {
   const share = item.counts && state.heat ? item.shares[state.heat] / largest[state.heat] : 0;
@@ -141,7 +146,7 @@ function drawBox({ item, x, y }) {
     h("rect", { class: "paper", width: BOX.width, height: BOX.height, rx: 3 }),
     width > 1 && h("rect", { class: "share", width, height: 3, y: BOX.height - 3 }),
     h("text", { x: 10, y: 16, class: "label" }, clip(tag(item), 19)),
-    h("text", { x: 10, y: 29, class: "kind" }, clip(item.group ? `${item.leaves} rows · open` : item.kind, 22)));
+    h("text", { x: 10, y: 29, class: "kind" }, clip(item.group ? `${rowsOf(item.leaves)} · open` : item.kind, 22)));
 }
 function choose(item) {
   if (item.group && item.id === state.selected) toggle(item);

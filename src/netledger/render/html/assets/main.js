@@ -90,8 +90,9 @@ function listen() {
   on("kind", "change", (e) => { state.kind = e.target.value; drawTable(); });
   on("heat", "change", (e) => { state.heat = e.target.value; drawTable(); drawPart(); });
   on("ops", "change", (e) => { state.ops = e.target.checked; draw(); });
-  on("openall", "click", () => { state.open = new Set(groupsOf(tree)); drawTable(); drawGraph(); });
-  on("shutall", "click", () => { state.open = new Set(); drawTable(); drawGraph(); });
+  const open = (groups) => () => { state.open = new Set(groups()); drawTable(); drawGraph(); markGraph(true); };
+  on("openall", "click", open(() => groupsOf(tree)));
+  on("shutall", "click", open(() => []));
   on("undo", "click", undo);
   on("redo", "click", redo);
   on("reset", "click", () => change({ edits: [], batch: data.batch }));
@@ -185,6 +186,7 @@ globalThis.netledger = {
   },
 };
 
+document.body.classList.add("live");
 recall();
 base = examine(graphs[BASE], data.batch === null ? null : BigInt(data.batch), memory[BASE]);
 fillControls();

@@ -3,8 +3,9 @@
 
 const COLUMNS = ["size", ...QUANTITIES];
 const COLUMN_WORDS = { name: "Layer", size: "Output", ...WORDS };
-const narrow = matchMedia("(max-width: 720px)");
-const rowHeight = () => (differs() ? 46 : narrow.matches ? 44 : 30);
+const narrow = matchMedia("screen and (max-width: 720px)");
+const rowHeight = () => (differs() ? 42 : narrow.matches ? 44 : 30);
+const FEW = 60; // so many are always there, for the browser's own search too
 let whole = false; // when printing, every row is there
 
 function drawTable() {
@@ -17,9 +18,10 @@ function drawTable() {
   drawHead();
   byId("modules").hidden = !tree.items.some((item) => item.group);
   byId("none").hidden = rowsSeen.length > 0;
-  byId("count").textContent = `${all.length} ${all.length === 1 ? "row" : "rows"}`;
+  byId("count").textContent = rowsOf(all.length);
   drawRows();
 }
+const rowsOf = (n) => (n === 1 ? "1 row" : `${$grouped(n)} rows`);
 let largest = {}; // of each quantity in one row
 
 /** Columns are as wide as their longest number, and no wider. */
@@ -69,8 +71,9 @@ function drawRows() {
   const canvas = byId("canvas");
   const size = rowHeight();
   const top = canvas.getBoundingClientRect().top;
-  const first = whole ? 0 : Math.max(0, Math.floor(-top / size) - 4);
-  const last = whole ? rowsSeen.length : Math.min(rowsSeen.length, Math.max(first, Math.ceil((innerHeight - top) / size) + 4));
+  const every = whole || rowsSeen.length <= FEW;
+  const first = every ? 0 : Math.max(0, Math.floor(-top / size) - 4);
+  const last = every ? rowsSeen.length : Math.min(rowsSeen.length, Math.max(first, Math.ceil((innerHeight - top) / size) + 4));
   const drawn = [];
   for (let i = first; i < last; i++) {
     const { item, level, open, position, among } = rowsSeen[i];
@@ -101,7 +104,7 @@ function drawRow({ item, level, open, position, among }, index, size) {
   row.style.transform = `translateY(${index * size}px)`;
   row.style.height = `${size}px`;
   const then = item.folded.length ? ` → ${item.folded.map((r) => r.kind).join(" → ")}` : "";
-  const kind = item.group ? `${item.leaves} ${item.leaves === 1 ? "row" : "rows"}` : `${item.kind}${then}`;
+  const kind = item.group ? rowsOf(item.leaves) : `${item.kind}${then}`;
   const mark = noteOf(item);
   const name = h("div", { role: "gridcell", class: "cell name", "aria-colindex": 1 },
     h("span", { class: "indent", width: `${(level - 1) * 16}px` }),
@@ -130,11 +133,11 @@ function countCell(item, what, index) {
     was && h("span", { class: "was" }, h("span", { class: "hidden" }, "was "), was),
     h("span", { class: [was && "is", (text === "0" || text === "–") && "zero"].filter(Boolean).join(" ") }, text));
   const share = state.heat === what && !item.group ? item.shares[what] / largest[what] : 0;
-  if (share > 0.04) { // a thinner bar would look like a rule
+  if (share > 0.01) {
     cell.classList.add("heated");
-    const bar = h("span", { class: "heat", "aria-hidden": "true" });
-    bar.style.width = `${share * 100}%`;
-    cell.prepend(bar);
+    const shade = h("span", { class: "heat", "aria-hidden": "true" });
+    shade.style.opacity = String(share);
+    cell.prepend(shade);
   }
   return cell;
 }

@@ -145,8 +145,15 @@ function grow(items) {
     parent.items.push(group);
     return group;
   };
+  const within = new Map(); // how many leaves each path has
+  for (const { scope } of items) within.set(scope, (within.get(scope) ?? 0) + 1);
+  const inner = new Set(items.flatMap(({ scope }) => (scope.includes(".") ? [scope.slice(0, scope.lastIndexOf("."))] : [])));
   seats = items.map((item) => {
-    const group = enter(item.scope);
+    // A module that is nothing but its own row needs no branch.
+    const alone = item.name === item.scope && within.get(item.scope) === 1 && !inner.has(item.scope);
+    const at = item.scope.lastIndexOf(".");
+    if (alone) item.label = item.scope.slice(at + 1);
+    const group = enter(alone ? item.scope.slice(0, Math.max(at, 0)) : item.scope);
     return { group, at: group.items.push(item) - 1 };
   });
   add(root);
@@ -179,6 +186,7 @@ function graft(items) {
     if (item === all[i]) return;
     const { group, at } = seats[i];
     group.items[at] = item;
+    item.label = all[i].label;
     for (let up = group; up && !touched.has(up); up = up.parent) touched.add(up);
   });
   if (touched.size) add(tree, touched);

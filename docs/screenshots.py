@@ -42,7 +42,7 @@ def take(browser: Any, name: str, text: str, script: str, scheme: str, folder: P
     shown.goto(path.as_uri())
     if script:
         shown.evaluate(script)
-    shown.wait_for_timeout(300)
+    shown.wait_for_timeout(800)  # the findings are there too
     shown.screenshot(path=IMAGES / f"report-{name}-{scheme}.png")
     shown.close()
 

@@ -81,7 +81,11 @@ function derivations(item) {
 /** Symbol, rule, numbers, result: pieces between which a line may break. */
 const formula = (d) => [...d.steps(MATHML)].map((text, i) => math(i ? `<mo>=</mo>${text}` : text));
 const { MATHML } = $module("netledger.formula.printing");
-const explained = (view, row) => explain(view.ledger, row.name)[0];
+const explanations = new WeakMap(); // of rows, by what is made with a row and with no other
+function explained(view, row) {
+  if (!explanations.has(row.outputs)) explanations.set(row.outputs, explain(view.ledger, row.name)[0]);
+  return explanations.get(row.outputs);
+}
 const lines = (view, row) => [...explained(view, row).derivations];
 
 // --- parameters ---

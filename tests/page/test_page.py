@@ -322,8 +322,8 @@ def test_without_a_script_the_numbers_are_there(browser: Any, tmp_path: Path) ->
     web = context.new_page()
     web.goto(path.as_uri())
     assert "needs its script" in web.inner_text(".notice")
-    assert web.locator(".plain tbody tr").count() == len(ledger.rows)
-    assert web.inner_text(".plain tbody tr:last-child").split("\t")[0] == "__proto__"
+    assert web.locator(".asread tbody tr").count() == len(ledger.rows)
+    assert web.inner_text(".asread tbody tr:last-child").split("\t")[0] == "__proto__"
     assert web.locator("#grid").is_hidden() and web.locator(".tools").is_hidden()
     context.close()
 

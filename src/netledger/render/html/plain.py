@@ -22,7 +22,7 @@ def table(ledger: Ledger) -> str:
         body.append(_line([f"… and {len(rows) - MOST:,} more", "", "", "", ""]))
     totals = [total(ledger.totals, what) for what in ("params", "macs")]
     return (
-        f'<table class="facts plain"><thead>{_line(HEAD, "th")}</thead>'
+        f'<table class="facts asread"><thead>{_line(HEAD, "th")}</thead>'
         f"<tbody>{''.join(body)}</tbody><tfoot>{_line(['total', '', '', *totals])}</tfoot></table>"
     )
 

@@ -96,7 +96,8 @@ const most = (items, what) => items.reduce((a, b) => (b.shares[what] > a.shares[
 function tagWithin(item, share) {
   const room = share * Math.min(1480, innerWidth - 56);
   const [outer] = item.scope.split(".");
-  const names = item.scope ? [`${outer}…${tag(item)}`, outer] : [item.label];
+  const short = item.label.length > 2 ? [`${outer}…${item.label}`] : []; // a mere number says nothing
+  const names = item.scope ? [`${outer}…${tag(item)}`, ...short, outer] : [item.label];
   return names.find((name) => name.length * 7.4 + 14 <= room) ?? "";
 }
 /** ``[items, size]`` in order; neighbours that are too thin to be seen are one piece of many rows. */

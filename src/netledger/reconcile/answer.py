@@ -23,6 +23,7 @@ def answer(
 
     `reread` serves networks whose source has to be asked what becomes of another input.
     """
+    began = time.process_time()
     subject = Subject(ledger, claim.quantity)
     if not subject.rows and claim.quantity not in ("activations",):
         raise UsageError("the network stores nothing that could be counted otherwise")
@@ -37,7 +38,7 @@ def answer(
     else:
         found, tried, cut = _searched(subject, claim, deadline)
         if reread is not None and min((e.cost for e in found), default=100.0) > UNSURE:
-            found += resized(subject, claim, reread)
+            found += resized(subject, claim, reread, began + seconds)
     told = best(found)
     return Reconciliation(
         model=ledger.graph.name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -21,8 +22,12 @@ MOST_READ = 3
 COST = 4.0
 
 
-def resized(s: Subject, claim: Claim, reread: Reread) -> list[Explanation]:
-    """Whether the claim is the count for images of another size."""
+def resized(s: Subject, claim: Claim, reread: Reread, deadline: float) -> list[Explanation]:
+    """Whether the claim is the count for images of another size.
+
+    No reading is begun that would not end before `deadline`, as `time.process_time` tells it, if it
+    took as long as the longest so far.
+    """
     if s.quantity not in COMPUTED or len(s.graph.inputs) != 1 or not s.count:
         return []
     ((_, t),) = s.graph.inputs.items()
@@ -33,14 +38,20 @@ def resized(s: Subject, claim: Claim, reread: Reread) -> list[Explanation]:
     if not isinstance(own, int):
         return []
     found = []
+    longest = 0.0
     for subject, lead in _readings(s):
         near = sorted(SIZES, key=partial(_distance, subject.count, own, claim))
-        for size in near[:MOST_READ]:
+        for size in [size for size in near if size != own][:MOST_READ]:
+            began = time.process_time()
+            if began + longest > deadline:
+                break
             shape = (size, size, channels) if last else (channels, size, size)
             try:
                 made = Subject(reread(shape), subject.quantity)
             except NetledgerError:
                 continue
+            finally:
+                longest = max(longest, time.process_time() - began)
             if claim.holds(made.count):
                 delta = made.count - subject.count
                 text = f"input {size}×{size} instead of {own}×{own}"

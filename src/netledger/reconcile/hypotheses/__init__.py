@@ -21,6 +21,7 @@ from netledger.reconcile.hypotheses.maps import (
     Poolings,
     Strides,
 )
+from netledger.reconcile.hypotheses.projections import Projections
 from netledger.reconcile.hypotheses.stored import Bias, NormAffine
 from netledger.reconcile.hypotheses.tables import Positions, Ties, Vocabulary
 from netledger.reconcile.hypotheses.widths import Factor, Widths
@@ -45,6 +46,7 @@ HYPOTHESES: tuple[Hypothesis, ...] = (
     Depth(),
     Widths(),
     Factor(),
+    Projections(),
     Sparse(),
     Neighbours(),
     Packed(),

@@ -71,6 +71,12 @@ def _families(s: Subject) -> list[Family]:
     return found
 
 
+def _outermost(found: list[Family]) -> list[Family]:
+    """Families of blocks that are in no block themselves."""
+    blocks = tuple(f"{name}." for f in found for name in f.names)
+    return [f for f in found if not f"{f.stem}.".startswith(blocks)]
+
+
 def _signature(rows: Sequence[Row]) -> tuple[object, ...]:
     return tuple((p.role, p.shape) for row in rows for p in row.parameters)
 
@@ -95,11 +101,12 @@ class Depth(Hypothesis):
             for some in (c for n in (2, 3, 4) for c in combinations(layers, n)):
                 in_a_row = layers.index(some[-1]) - layers.index(some[0]) == len(some) - 1
                 yield from _copies(s, some, 1, 5.0 if in_a_row else 9.0)
+                yield from _copies(s, some, -1, 6.0 if in_a_row else 10.0)
 
     def steps(self, s: Subject) -> Iterable[Step]:
         """As many blocks of a family as give the difference; as many of each family."""
         found = families(s)
-        many = [f for f in found if len(f.blocks) > 1]
+        many = [f for f in _outermost(found) if len(f.blocks) > 1]
         for some in [[f] for f in found] + ([many] if len(many) > 1 else []):
             unit = s.weigh([c for f in some for c in f.cells])
             yield Step(unit or 0, partial(self._so_many, s, some), BLOCKS)

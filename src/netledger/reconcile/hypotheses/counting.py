@@ -37,6 +37,8 @@ KNOWN = {
     "int4": ("quantized-storage", 3.5),
 }
 """The kind of cause that a convention is, and how surprising, in bits."""
+MOST_TRAINED = 4
+"""More of the last parts of a network are hardly trained alone."""
 ROOM = 3
 """An edit changes a convention's share of the count by no more than this factor, or its inverse."""
 TOOL_COST = 4.5
@@ -203,24 +205,34 @@ def _packed(s: Subject, rows: list[Row], pack: int, text: str, cost: float) -> I
 
 
 class Trained(Hypothesis):
-    """Only the classifier is trained, the rest is frozen."""
+    """Only the classifier is trained, or the last few parts; the rest is frozen."""
 
     def fixed(self, s: Subject) -> Iterable[Proposal]:
-        """All but the last layer is not counted."""
-        heads = _ends(s)
-        if s.quantity != PARAMS or not heads:
+        """All but the last layer is not counted; all but the last parts."""
+        ends = _ends(s)
+        if s.quantity != PARAMS or not ends:
             return
-        kept = sum(s.by_name[name].params or 0 for name in heads)
-        rows = tuple(row.name for row in s.rows if row.name not in heads)
-        yield Proposal(
-            "frozen",
-            rows,
-            kept - s.count,
-            f"only {listed(heads)} is trained and counted, the rest is frozen",
-            f"{kept:,} − {s.count:,} = {signed(kept - s.count)}",
-            6.0,
-            frozenset(f"{name}/" for name in rows),
-        )
+        yield _trained(s, [row for row in s.rows if row.name in ends], sorted(ends), 6.0)
+        tops = list(dict.fromkeys(row.name.partition(".")[0] for row in s.rows))
+        for i in range(max(len(tops) - MOST_TRAINED, 1), len(tops)):
+            rows = [row for row in s.rows if row.name.partition(".")[0] in tops[i:]]
+            yield _trained(s, rows, tops[i:], 6.5 + (len(tops) - i) / 2)
+
+
+def _trained(s: Subject, rows: list[Row], names: list[str], cost: float) -> Proposal:
+    kept = sum(row.params or 0 for row in rows)
+    trained = {row.name for row in rows}
+    frozen = tuple(row.name for row in s.rows if row.name not in trained)
+    are = "is" if len(names) == 1 else "are"
+    return Proposal(
+        "frozen",
+        frozen,
+        kept - s.count,
+        f"only {listed(names)} {are} trained and counted, the rest is frozen",
+        f"{kept:,} − {s.count:,} = {signed(kept - s.count)}",
+        cost,
+        frozenset(f"{name}/" for name in frozen),
+    )
 
 
 class OtherQuantity(Hypothesis):

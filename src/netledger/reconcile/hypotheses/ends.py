@@ -7,7 +7,7 @@ from functools import partial
 
 from netledger.conventions.roles import aux_heads, heads
 from netledger.edits import SetField
-from netledger.graph import BIAS, WEIGHT
+from netledger.graph import BUFFER, WEIGHT
 from netledger.ledger import Row
 from netledger.reconcile.claim import PARAMS
 from netledger.reconcile.hypotheses.base import Hypothesis, Step, number_cost, one_of
@@ -15,6 +15,7 @@ from netledger.reconcile.proposal import Cell, Proposal
 from netledger.reconcile.subject import (
     CONV,
     LINEAR,
+    TENSOR,
     Subject,
     outputs_of,
     sizes,
@@ -57,7 +58,7 @@ class Classes(Hypothesis):
     def steps(self, s: Subject) -> Iterable[Step]:
         """Whatever number gives the difference."""
         for rows, cost in self._choices(s):
-            unit = s.weigh(self._cells(rows, 1))
+            unit = s.weigh(self._cells(s, rows, 1))
             yield Step(unit or 0, partial(self._unheard, s, rows, cost))
 
     def _unheard(
@@ -71,22 +72,24 @@ class Classes(Hypothesis):
     def _choices(self, s: Subject) -> Iterator[tuple[tuple[Row, ...], float]]:
         rows = last_layers(s)
         if rows and len({outputs_of(r) for r in rows}) == 1:
-            yield rows, 3.0
+            yield rows, 3.0 if not _square(rows[0]) else 6.0
+            stored = _idle_heads(s, outputs_of(rows[0]))
+            if stored:
+                yield (*rows, *stored), 3.0
         if len(rows) > 1:
             for row in rows:
                 yield (row,), 5.0
 
     @staticmethod
-    def _cells(rows: Sequence[Row], more: int) -> list[Cell]:
+    def _cells(s: Subject, rows: Sequence[Row], more: int) -> list[Cell]:
         found = []
         for row in rows:
-            weight = weight_of(row)
-            assert weight is not None
-            found.append(
-                Cell(row.name, weight.name, WEIGHT, more * weight.count // outputs_of(row))
-            )
-            if tensor(row, "bias"):
-                found.append(Cell(row.name, "bias", BIAS, more))
+            own = sizes(row.parameters[0])[0] if s.is_a(row, TENSOR) else outputs_of(row)
+            found += [
+                Cell(row.name, p.name, p.role, more * p.count // own)
+                for p in row.parameters
+                if p.role != BUFFER and p.tied_to is None
+            ]
         return found
 
     def _other(self, s: Subject, rows: Sequence[Row], more: int, cost: float) -> Iterable[Proposal]:
@@ -94,16 +97,28 @@ class Classes(Hypothesis):
         number = own + more
         field = "out_features" if s.is_a(rows[0], LINEAR) else "out_channels"
         editable = [r.name for r in rows if r.op and field in r.op.rules]
-        weights = [weight_of(row) for row in rows]
-        per = sum(w.count // own for w in weights if w) + sum(bool(tensor(r, "bias")) for r in rows)
+        per = sum(cell.delta for cell in self._cells(s, rows, 1))
         return s.offer(
             "classes",
             cost + _classes_cost(number),
             f"{number:,} classes instead of {own:,} in {listed(r.name for r in rows)}",
-            self._cells(rows, more),
+            self._cells(s, rows, more),
             edits=lambda: [SetField(name, field, number) for name in editable],
             arithmetic=f"{signed(more)} × {per:,} = {signed(more * per)}",
         )
+
+
+def _square(row: Row) -> bool:
+    """Whether it makes as many features as it takes: a pooler, no classifier."""
+    weight = weight_of(row)
+    return weight is not None and len(weight.shape) == 2 and weight.shape[0] == weight.shape[1]
+
+
+def _idle_heads(s: Subject, classes: int) -> tuple[Row, ...]:
+    """What auxiliary heads store for each class, where no layer uses it: they serve training."""
+    named = aux_heads(s.ledger)
+    tensors = [r for r in s.sort(TENSOR) if r.name in named]
+    return tuple(r for r in tensors if sizes(r.parameters[0])[0] == classes)
 
 
 def _classes_cost(number: int) -> float:
@@ -159,7 +174,7 @@ class Head(Hypothesis):
 
 def _features(s: Subject) -> int:
     """The features that the network returns, if no classifier makes its output."""
-    if heads(s.ledger):
+    if any(not _square(s.by_name[name]) for name in heads(s.ledger)):
         return 0
     types = {v: t for r in s.ledger.ops for v, t in zip(r.made, r.outputs, strict=False)}
     shapes = [types[v].shape for v in s.graph.outputs if v in types]

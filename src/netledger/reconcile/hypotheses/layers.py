@@ -210,7 +210,8 @@ def _patches(s: Subject) -> Iterator[Proposal]:
     assert isinstance(row.op, Conv)
     if len(kernel) != 2 or each_axis(row.op.stride, 2) != kernel or not row.outputs:
         return
-    found = [r for r in s.sort(TENSOR) if r.name in position_embeddings(s.ledger) and weight_of(r)]
+    named_so = position_embeddings(s.ledger)
+    found = [r for r in s.sort(TENSOR) if r.name in named_so and weight_of(r)]
     weight = weight_of(row)
     if len(found) != 1 or weight is None:
         return

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from itertools import combinations
 
 from netledger.edits import SetField
 from netledger.graph import BIAS, BUFFER, WEIGHT
@@ -16,14 +18,17 @@ from netledger.reconcile.subject import (
     CONV,
     LINEAR,
     NORM,
+    TENSOR,
     Subject,
     last_word,
     outputs_of,
     tensor,
     weight_of,
 )
-from netledger.reconcile.words import named
+from netledger.reconcile.words import listed, named
 
+SCALES = re.compile(r"(^|[._])(layer_?scale\w*|gamma(_\d)?|ls\d)([._]|$)", re.I)
+"""How the scales of whole layers are called, which ConvNeXt and CaiT have."""
 Choice = tuple[str, float, Sequence[Row]]
 
 
@@ -69,6 +74,7 @@ def _classes(s: Subject, rows: Sequence[Row]) -> Iterator[Choice]:
     ]
     for word, alike in _by_word(rows).items():
         choices.append((f"the {len(alike):,} layers called {word}", 5.0, alike))
+    choices += _by_parent(linears)
     single = 6.5 + one_of(len(rows))
     choices += [(row.name, single, [row]) for row in rows if single <= s.most]
     seen = set()
@@ -85,6 +91,21 @@ def _by_word(rows: Sequence[Row]) -> dict[str, list[Row]]:
         for word in {row.name.rpartition(".")[2], last_word(row.name)}:
             found.setdefault(word, []).append(row)
     return {word: alike for word, alike in found.items() if len(alike) > 1}
+
+
+def _by_parent(rows: Sequence[Row]) -> Iterator[Choice]:
+    """The layers of modules of one name, as attention's queries, keys and values."""
+    parents: dict[str, dict[str, list[Row]]] = {}
+    for row in rows:
+        *_, parent, word = ("", "", *row.name.split("."))
+        if parent and not parent.isdigit():
+            parents.setdefault(parent, {}).setdefault(word, []).append(row)
+    for parent, words in parents.items():
+        for number in (2, 3, 4) if len(words) <= 6 else ():
+            for some in combinations(words, number):
+                chosen = [row for word in some for row in words[word]]
+                if len(chosen) > number:
+                    yield f"{listed(some)} of every {parent}", 4.5 + number / 4, chosen
 
 
 def _normed(s: Subject, row: Row) -> bool:
@@ -131,6 +152,11 @@ class NormAffine(Hypothesis):
             yield from _unlearned(s, rows, f"no offsets in {text}", cost + 1, BIAS)
         yield from _normalised(s)
         yield from _exchanged(s)
+        scales = [r for r in s.sort(TENSOR) if SCALES.search(r.name)]
+        if scales:
+            text = f"no scales of layers ({named(scales, 'tensor')})"
+            cells = [Cell(r.name, p.name, p.role, -p.count) for r in scales for p in r.parameters]
+            yield from s.offer("norm-affine", 4.0, text, cells)
 
 
 def _unlearned(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from math import isqrt
@@ -30,6 +31,8 @@ VOCABULARIES = (
 )
 SIDES = (7, 8, 10, 12, 14, 16, 20, 21, 24, 27, 28, 30, 31, 32, 33, 36, 37, 40, 48, 64)
 """Patches along a side, for inputs of 224, 384, 448, 512, 518 … and patches of 8, 14, 16, 32."""
+WINDOWS = (4, 6, 7, 8, 10, 12, 14, 16, 20, 24, 32)
+CLASS_TOKEN = re.compile(r"(^|[._])(cls|class)_?tok", re.I)
 LENGTHS = (128, 256, 512, 514, 1024, 1026, 2048, 2050, 4096, 8192, 77, 1500, 448)
 
 
@@ -42,7 +45,8 @@ class Ties(Hypothesis):
         large = [(r, p) for r, p in tied if len(p.shape) > 1]
         if s.quantity != PARAMS:
             return
-        for chosen in [large, *([pair] for pair in large if len(large) > 1)]:
+        together = [large, tied] if large and len(tied) > len(large) else [large]
+        for chosen in [*together, *([pair] for pair in large if len(large) > 1)]:
             if chosen and type(chosen[0][1].count) is int:
                 deltas = [p.count for _, p in chosen]
                 names = listed(f"{r.name}.{p.name}" for r, p in chosen)
@@ -52,6 +56,7 @@ class Ties(Hypothesis):
                 yield Proposal(
                     "tied-embedding", rows, sum(deltas), text, sum_up(deltas), 2.0, touched
                 )
+        yield from _every_name(s)
         for table in s.sort(EMBEDDING):
             yield from self._of_table(s, table, bool(tied))
 
@@ -65,10 +70,30 @@ class Ties(Hypothesis):
                 cells = [Cell(row.name, other.name, WEIGHT, -other.count)]
                 text = f"{row.name} shares the matrix of {table.name}"
                 yield from s.offer("tied-embedding", 2.5, text, cells)
+                text = f"{table.name} and {row.name} are not counted: tables of the vocabulary"
+                both = [*cells, Cell(table.name, weight.name, WEIGHT, -weight.count)]
+                yield from s.offer("convention", 4.0, text, both)
         if not tied and weight.shape[0] > 4096:
             text = f"an output layer as large as {table.name}, which it does not share"
             cells = [Cell("output layer", "weight", WEIGHT, weight.count)]
             yield from s.offer("tied-embedding", 4.5, text, cells)
+
+
+def _every_name(s: Subject) -> Iterator[Proposal]:
+    """Shared tensors under each name that the source has for them: four for T5's table."""
+    counts = {(r.name, p.name): p.count for r in s.rows for p in r.parameters if not p.tied_to}
+    homes = {
+        key: names
+        for key, names in s.graph.homes.items()
+        if len(names) > 1 and type(counts.get(key)) is int
+    }
+    deltas = [(len(names) - 1) * counts[key] for key, names in homes.items()]
+    if deltas:
+        text = listed(name for names in homes.values() for name in names)
+        touched = frozenset(f"{row}/{name}" for row, name in homes)
+        rows = tuple(dict.fromkeys(row for row, _ in homes))
+        text = f"shared tensors counted under each of their names: {text}"
+        yield Proposal("tied-embedding", rows, sum(deltas), text, sum_up(deltas), 3.0, touched)
 
 
 class Vocabulary(Hypothesis):
@@ -130,6 +155,17 @@ def _rows_of(row: Row) -> int:
 class Positions(Hypothesis):
     """Learned embeddings of more positions, or of fewer: another input size, another length."""
 
+    def fixed(self, s: Subject) -> Iterable[Proposal]:
+        """Windows of another size, where attention has positions within them; no class token."""
+        yield from _windows(s)
+        tokens = [r for r in s.sort(TENSOR) if CLASS_TOKEN.search(r.name) and weight_of(r)]
+        tables = self._tables(s)
+        if len(tokens) == 1 and len(tables) == 1:
+            dim = sizes(tokens[0].parameters[0])[-1]
+            cells = [Cell(row.name, "weight", WEIGHT, -dim) for row in (tokens[0], tables[0])]
+            text = f"without {tokens[0].name} and its position: no class token"
+            yield from s.offer("head", 4.0, text, cells)
+
     def steps(self, s: Subject) -> Iterable[Step]:
         """The number of positions that gives the difference."""
         for row in self._tables(s):
@@ -181,6 +217,21 @@ class Positions(Hypothesis):
 def _position_tables(s: Subject) -> list[Row]:
     named = position_embeddings(s.ledger)
     return [row for row in s.rows if row.name in named]
+
+
+def _windows(s: Subject) -> Iterator[Proposal]:
+    """Swin's tables of biases: (2w − 1)² positions of a window of w × w, for each head."""
+    tables = [r for r in s.sort(TENSOR) if "relative_position_bias" in r.name and weight_of(r)]
+    shapes = {sizes(r.parameters[0])[0] for r in tables if len(r.parameters[0].shape) == 2}
+    if len(shapes) != 1:
+        return
+    (own,) = shapes
+    old = (isqrt(own) + 1) // 2
+    for new in WINDOWS if (2 * old - 1) ** 2 == own else ():
+        more = (2 * new - 1) ** 2 - own
+        cells = [Cell(r.name, "weight", WEIGHT, sizes(r.parameters[0])[1]) for r in tables]
+        text = f"windows of {new}×{new} instead of {old}×{old}, as for larger images"
+        yield from s.offer("input-size", 4.0, text, cells, times=more)
 
 
 def _squares(sides: Iterable[int], extra: int) -> list[int]:

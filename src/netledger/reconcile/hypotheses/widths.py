@@ -199,8 +199,10 @@ class Factor(Hypothesis):
         alone = {r.name for unit in s.once("width units", find_units) for r in unit.rows}
         inner = [r for r in convs if r.name in alone]
         told: list[list[Row]] = []
+        dense = [r for r in rows if isinstance(r.op, Linear)]
         for chosen, what in (
             (rows, "layer"),
+            (dense if convs and len(dense) < 4 else [], "fully connected layer"),
             (convs, "convolution"),
             (inner, "convolution that no sum needs"),
             ([r for r in inner if r is not convs[0]], "convolution within its block"),

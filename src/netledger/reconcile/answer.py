@@ -39,7 +39,7 @@ def answer(
         found, tried, cut = _searched(subject, claim, deadline)
         if reread is not None and min((e.cost for e in found), default=100.0) > UNSURE:
             found += resized(subject, claim, reread, began + seconds)
-    told = best(found)
+    told = best(found, claim)
     return Reconciliation(
         model=ledger.graph.name,
         claim=claim,

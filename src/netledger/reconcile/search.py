@@ -35,6 +35,8 @@ FAR = 3
 """Images of a size that gives so many times what is claimed are not it, whatever else is."""
 SLACK = 6.0
 """Explanations that are so much more surprising than the best are not told."""
+ROUNDED_SLACK = 3.0
+"""The same for a claim of few digits, where guesses are cheap."""
 FURTHER = 3.0
 """Nor are more causes weighed than could come so near to the best."""
 MOST_TOLD, MOST_OF_KIND = 5, 2
@@ -329,8 +331,9 @@ def _short(p: Proposal) -> str:
     return p.text.split(" before ")[0].split(" after ")[0].split(":")[0].removeprefix("add ")
 
 
-def best(found: list[Explanation]) -> tuple[Explanation, ...]:
+def best(found: list[Explanation], claim: Claim) -> tuple[Explanation, ...]:
     """The most plausible explanations, few of a sort."""
+    slack = SLACK if claim.exact else ROUNDED_SLACK
     told: list[Explanation] = []
     seen: set[tuple[object, ...]] = set()
     whole = {frozenset((p.kind, p.text) for p in e.causes) for e in found}
@@ -340,7 +343,7 @@ def best(found: list[Explanation]) -> tuple[Explanation, ...]:
             continue  # a part of it explains the claim already
         alike = [o for o in told if o.kinds == e.kinds]
         key = e.kinds, e.result, tuple(frozenset(p.rows) for p in e.causes)
-        if len(told) >= MOST_TOLD or e.cost > told[0].cost + SLACK if told else False:
+        if len(told) >= MOST_TOLD or e.cost > told[0].cost + slack if told else False:
             break
         if len(alike) < MOST_OF_KIND and key not in seen:
             seen.add(key)

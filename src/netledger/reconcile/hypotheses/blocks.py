@@ -19,6 +19,8 @@ from netledger.reconcile.subject import CONV, LINEAR, Subject, outputs_of, sizes
 from netledger.reconcile.words import listed, named, product, several, signed, stored
 
 FEW_BLOCKS = 9
+LONE_COST = 2.5
+"""That a single layer is left out is more surprising than that a block of several is."""
 MOST = 64
 """Nobody forgets more blocks than this."""
 BLOCKS, LAYERS = tuple(range(-MOST, MOST + 1)), tuple(range(2, 9))
@@ -71,6 +73,12 @@ def _families(s: Subject) -> list[Family]:
     return found
 
 
+def _lone(s: Subject, family: Family) -> bool:
+    """Whether a block is a single layer."""
+    layers = [r for r in family.blocks[-1] if s.is_a(r, CONV) or s.is_a(r, LINEAR)]
+    return len(layers) < 2
+
+
 def _outermost(found: list[Family]) -> list[Family]:
     """Families of blocks that are in no block themselves."""
     blocks = tuple(f"{name}." for f in found for name in f.names)
@@ -118,7 +126,8 @@ class Depth(Hypothesis):
         fixed = len(some) == 1 and len(some[0].blocks) > 1 and abs(more) < 3
         if not more or fixed or not -min(len(f.blocks) for f in some) <= more <= MOST:
             return ()
-        return _blocks(s, some, more, 4.0 + len(some) / 4)
+        lone = LONE_COST if all(_lone(s, f) for f in some) else 0.0
+        return _blocks(s, some, more, 4.0 + len(some) / 4 + lone)
 
     @staticmethod
     def _layers(s: Subject, row: Row, more: int) -> Iterable[Proposal]:

@@ -154,7 +154,7 @@ class Kernels(Hypothesis):
                if (w := weight_of(r))]  # fmt: skip
         where = named(rows, "convolution")
         for new in KERNELS:
-            odd = 0.0 if new % 2 else 3.0
+            odd = 0.0 if new % 2 and new > 1 else 3.0
             if new != old and abs(new - old) < 17:
                 text = f"kernels of {new}×{new} instead of {old}×{old} in {where}"
                 taps = new**rank - old**rank

@@ -59,6 +59,12 @@ def variants() -> list[Published]:
 
 
 @pytest.fixture(scope="session")
+def many() -> list[Published]:
+    """Claims of many sorts, written down before the search was tried on them."""
+    return read_claims("many.csv")
+
+
+@pytest.fixture(scope="session")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Ledger]:
     """``network(model)``: the ledger of what a claim is about; the last one is kept.
 

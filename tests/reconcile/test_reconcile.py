@@ -16,8 +16,8 @@ from netledger.cli import main
 from netledger.edits import SetField, apply
 from netledger.errors import UsageError
 from netledger.formula import symbol
-from netledger.graph import BATCH, TensorType
-from netledger.ops import GRU, LSTM, Activation, Embedding, Flatten, Linear
+from netledger.graph import BATCH, Node, TensorType
+from netledger.ops import GRU, LSTM, Activation, Embedding, Flatten, Inventory, Linear
 from netledger.reconcile.proposal import KINDS, Reconciliation
 from netledger.render.reconciliation import write
 
@@ -99,6 +99,11 @@ def test_grouping_explains_sixty_million(claim: str) -> None:
         ("googlenet-aux", "6,624,904", ("aux-head",)),
         ("googlenet", "6,998,552", ("kernel", "norm-affine")),
         ("googlenet-caffe", "13,378,280", ("aux-head",)),
+        ("alexnet", "852,206,112:macs", ("padding",)),
+        ("alexnet", "614,310,432:macs", ("padding",)),
+        ("alexnet", "4,097,000", ("frozen",)),
+        ("alexnet-keras-noflatten", "201,838,952", ("flatten",)),
+        ("alexnet-2012", "49,430,888", ("rounding-mode",)),
     ],
 )
 def test_the_cause_is_the_first_explanation(model: str, claim: str, kinds: tuple[str, ...]) -> None:
@@ -152,6 +157,55 @@ def test_shared_tables() -> None:
     assert first(tied, "644,160") == ("tied-embedding",)
     assert first(apart, "324,160") == ("tied-embedding",)
     assert first(apart, f"{64 * 64 + 64 + 2 * 30_522 * 64:,}") == ("vocabulary",)
+
+
+def test_layers_that_no_output_needs() -> None:
+    net = Network("idle", (16,))
+    before = net(Linear(32), name="first")
+    net(Linear(8), before, name="idle")
+    net(Linear(4), before, name="last")
+    assert first(net.graph(), "676") == ("unused",)
+
+
+def transformer(keys: int = 16, hidden: int = 112) -> netledger.Graph:
+    """Two blocks with fewer heads of keys than of queries, and a gated layer; as a file has it."""
+    shapes = {
+        "self_attn.q_proj": (64, 64),
+        "self_attn.k_proj": (keys, 64),
+        "self_attn.v_proj": (keys, 64),
+        "self_attn.o_proj": (64, 64),
+        "mlp.gate_proj": (hidden, 64),
+        "mlp.up_proj": (hidden, 64),
+        "mlp.down_proj": (64, hidden),
+    }
+    tensors = {f"layers.{n}.{name}": shape for n in (0, 1) for name, shape in shapes.items()}
+    tensors["lm_head"] = (500, 64)
+    return stored(tensors)
+
+
+def stored(tensors: dict[str, tuple[int, ...]]) -> netledger.Graph:
+    """A file that has these weights."""
+    nodes = tuple(
+        Node(name, Inventory((("weight", "weight", shape, "float32", None),)))
+        for name, shape in tensors.items()
+    )
+    return netledger.Graph("file", {}, nodes)
+
+
+def test_widths_inside_of_blocks() -> None:
+    graph = transformer()
+    for changed, text in (
+        (transformer(keys=64), "keys and values of 64 features instead of 16 for queries of 64"),
+        (transformer(hidden=160), "160 hidden features instead of 112 in 6 layers"),
+    ):
+        answer = checked(netledger.reconcile(graph, netledger.ledger(changed).totals.params))
+        (cause,) = answer.explanations[0].causes
+        assert cause.kind == "width" and cause.text.startswith(text)
+    biases = 2 * (64 + 16 + 16)
+    answer = checked(netledger.reconcile(graph, netledger.ledger(graph).totals.params + biases))
+    (cause,) = answer.explanations[0].causes
+    assert (cause.kind, cause.delta) == ("bias", biases)
+    assert cause.text == "biases in q_proj, k_proj, v_proj of every self_attn"
 
 
 def test_a_rounded_claim_says_when_it_is_a_guess() -> None:
@@ -249,8 +303,7 @@ def test_symbols_have_no_count() -> None:
 
 def test_a_file_without_a_graph_has_causes_too() -> None:
     """Tensors by module: classes and buffers are told from their shapes."""
-    from netledger.graph import Graph, Node
-    from netledger.ops import Inventory
+    from netledger.graph import Graph
 
     def module(name: str, *tensors: tuple[str, str, tuple[int, ...]]) -> Node:
         stored = tuple((n, role, shape, "float32", None) for n, role, shape in tensors)

@@ -235,12 +235,13 @@ def test_the_exit_code_says_that_there_is_none(tmp_path: Path) -> None:
 def test_the_text_of_the_issue() -> None:
     result = run("alexnet-keras-noflatten", "62378344")
     assert result.exit_code == 0
-    assert result.stdout.splitlines()[:5] == [
-        "alexnet-keras-noflatten: 25,678,184 parameters; 62,378,344 claimed; "
-        "difference +36,700,160",
-        "1. add MaxPool 3×3/2 after Conv-5, and add Flatten before FC-1                exact",
+    assert result.stdout.splitlines()[:7] == [
+        "alexnet-keras-noflatten: 25,678,184 parameters; 62,378,344 claimed; difference",
+        "  +36,700,160",
+        "1. add MaxPool 3×3/2 after Conv-5, and add Flatten before FC-1  exact",
         "     6×6×256 = 9,216 inputs",
-        "     FC-1: 256×4,096 + 4,096 = 1,052,672 → 9,216×4,096 + 4,096 = 37,752,832: +36,700,160",
+        "     FC-1: 256×4,096 + 4,096 = 1,052,672 → 9,216×4,096 + 4,096 = 37,752,832:",
+        "       +36,700,160",
         "   (Flatten alone gives 201,838,952)",
     ]
 

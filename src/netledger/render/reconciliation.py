@@ -11,8 +11,8 @@ from netledger.reconcile.proposal import Explanation, Reconciliation
 from netledger.reconcile.words import signed
 from netledger.render.common import LONGEST_TEXT, inert
 
-WIDE = 76
-"""The column at which results stand, where a line leaves room."""
+WIDE, WIDEST = 62, 79
+"""The column at which results stand, where a line leaves room; where lines end."""
 
 
 def write(answer: Reconciliation, format: str = "text") -> str:
@@ -21,7 +21,7 @@ def write(answer: Reconciliation, format: str = "text") -> str:
 
 
 def _text(answer: Reconciliation) -> str:
-    lines = [_head(answer)]
+    lines = _wrap(_head(answer), "  ", WIDEST)
     if not answer.explanations:
         lines += _nothing(answer)
     for rank, explanation in enumerate(answer.explanations, start=1):
@@ -56,7 +56,8 @@ def _explanation(rank: int, e: Explanation, answer: Reconciliation) -> list[str]
     if sum(1 for c in e.causes if c.delta) > 1:
         terms = " ".join(signed(c.delta) for c in e.causes if c.delta)
         lines.append(f"     in all {terms} = {signed(e.result - answer.count)}")
-    return lines + [f"   ({inert(note, LONGEST_TEXT)})" for note in e.notes]
+    notes = [_wrap(f"   ({inert(note, LONGEST_TEXT)})", "    ", WIDEST) for note in e.notes]
+    return [*lines, *(line for wrapped in notes for line in wrapped)]
 
 
 def _wrap(text: str, indent: str, width: int = WIDE) -> list[str]:
@@ -69,7 +70,7 @@ def _sum(arithmetic: str, delta: int) -> list[str]:
     """Arithmetic that ends in the cause's own delta; long sums in several lines."""
     end = signed(delta)
     parts = [arithmetic] if len(arithmetic) <= WIDE else arithmetic.split("; ")
-    lines = [f"     {line}" for part in parts for line in _wrap(part, "  ", WIDE + 16)]
+    lines = [f"     {line}" for part in parts for line in _wrap(part, "  ", WIDEST - 5)]
     if not delta or lines[-1].endswith(end):
         return lines
     if len(lines[-1]) > WIDE:

@@ -5,8 +5,16 @@ A blog's table, a StackOverflow question on the count, and one on 60 million par
 
 from __future__ import annotations
 
+from click.testing import CliRunner
+
 import netledger
 from netledger.check import check
+from netledger.cli import main
+from netledger.edits import SetField, apply
+
+
+def explained(model: str, row: str) -> str:
+    return CliRunner().invoke(main, ["explain", model, row]).stdout
 
 
 def kinds(model: str, claim: str) -> list[tuple[str, ...]]:
@@ -76,3 +84,51 @@ def test_307_456_are_parameters_of_a_grouped_conv_2() -> None:
 def test_removing_the_normalisation_changes_no_count() -> None:
     found = netledger.diff("alexnet-2012", "alexnet-caffe")
     assert found.delta.params == 0 and found.delta.macs == 0
+
+
+def test_n_is_the_number_of_kernels_and_c_the_channels_of_the_input() -> None:
+    """The blog calls N the channels of the input, and does not say what C is."""
+    printed = explained("alexnet", "Conv-1")
+    assert "C channels of the input · N number of kernels" in printed
+    assert "W = K² × C × N = 11² × 3 × 96 = 34,848" in printed
+
+
+def test_the_size_is_rounded_down_where_the_windows_do_not_fit() -> None:
+    """The blog's formula has no floor."""
+    assert "⌊(224 − 11 + 2×0)/4⌋ + 1 = 54   (54.25, rounded down)" in explained(
+        "alexnet-naive", "Conv-1"
+    )
+    assert "⌊" not in explained("alexnet", "Conv-1")
+
+
+def test_224_is_no_typo_if_windows_hang_over_or_zeros_are_added() -> None:
+    for name, fields in (
+        ("alexnet", {}),
+        ("alexnet-2012", {}),
+        ("alexnet-naive", {"rounding": "ceil"}),
+        ("alexnet-naive", {"padding": ((1, 2), (1, 2))}),
+    ):
+        edits = [SetField("Conv-1", field, value) for field, value in fields.items()]
+        graph = apply(netledger.read(name), *edits)
+        assert netledger.ledger(graph).row("Conv-1").outputs[0].shape[1:3] == (55, 55)
+
+
+def test_a_pooling_has_neither_weights_nor_biases() -> None:
+    """Though 'each layer has weights and biases'."""
+    row = netledger.ledger("alexnet").row("MaxPool-1")
+    assert (row.weights, row.biases, row.params) == (0, 0, 0)
+
+
+def test_the_first_layer_has_290_400_neurons_not_the_253_440_of_the_caption() -> None:
+    assert "A = O² × N = 55² × 96 = 290,400" in explained("alexnet-2012", "Conv-1")
+    assert kinds("alexnet-2012", "650,000:neurons")[0] == ("rounding",)
+
+
+def test_kernels_of_48_and_192_channels_mean_groups() -> None:
+    """The Keras question quotes 5×5×48 and 3×3×192, and builds 5×5×96 and 3×3×384."""
+    grouped, whole = netledger.ledger("alexnet-2012"), netledger.ledger("alexnet-keras-noflatten")
+    for name, channels in (("Conv-2", 48), ("Conv-4", 192), ("Conv-5", 192)):
+        assert grouped.row(name).parameters[0].shape[1] == channels
+        assert whole.row(name).parameters[0].shape[1] == 2 * channels
+    (cause,) = [c for c in netledger.diff("alexnet", "alexnet-2012").causes if c.delta.params]
+    assert cause.text == "Conv-2, Conv-4, Conv-5 in 2 groups"

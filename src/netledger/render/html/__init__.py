@@ -23,7 +23,10 @@ from netledger.render.html.difference import encode_difference
 from netledger.render.html.plain import table
 from netledger.render.html.translate import script
 
-PARTS = ("state", "findings", "tree", "table", "bars", "detail", "graph", "main")
+RUNTIME = ("runtime", "dicts", "builtins")
+"""What the translated modules need of Python."""
+
+PARTS = ("model", "state", "findings", "tree", "table", "bars", "detail", "graph", "main")
 """The scripts of the page itself, in the order in which they need one another."""
 
 CONVENTION = (
@@ -99,8 +102,8 @@ def _json(data: dict[str, Any]) -> str:
 @cache
 def _script() -> str:
     """Everything that the page runs, in a scope of its own."""
-    runtime = [_asset("runtime.js"), _asset("builtins.js"), script(), _asset("model.js")]
-    code = "\n".join([*runtime, *(_asset(f"{name}.js") for name in PARTS)])
+    parts = [*(_asset(f"{name}.js") for name in RUNTIME), script()]
+    code = "\n".join([*parts, *(_asset(f"{name}.js") for name in PARTS)])
     return f'(() => {{\n"use strict";\n{code}\n}})();'
 
 

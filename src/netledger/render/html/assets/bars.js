@@ -27,7 +27,7 @@ function drawTotals() {
       ? `${show(totals.weights)} weights + ${show(totals.biases)} biases`
         + (isZero(totals.buffers) ? "" : `; ${show(totals.buffers)} buffers apart`) : null;
     const changed = differs() && text !== old;
-    return [what, [text, old, split, changed, Boolean(now.error)].join(), () => h("div", { class: changed ? "changed" : "" },
+    return [what, [text, old, split, changed, Boolean(now.error)].join(), () => h("div", { class: now.error ? "lost" : changed ? "changed" : "" },
       h("dt", {}, word),
       h("dd", { class: "value", "data-total": what }, now.error ? "unknown" : text),
       now.error && h("dd", { class: "split" }, value && !isZero(value) ? `${show(value)} up to there` : ""),

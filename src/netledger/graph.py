@@ -76,12 +76,13 @@ class Recorded:
     Attributes:
         outputs: The type of each output, None for those it does not state.
         parameters: The stored tensors it states, in our axis order, or None if it states none.
-        macs: Its own count of multiply-accumulates per sample, or None.
+        macs: Its own count of multiply-accumulates, or None; a formula in the batch ``N`` where it
+            grows with that.
     """
 
     outputs: tuple[TensorType | None, ...] = ()
     parameters: tuple[Parameter, ...] | None = None
-    macs: int | None = None
+    macs: Dim | None = None
 
 
 class ModuleCall(NamedTuple):

@@ -22,6 +22,7 @@ from netledger.ops import (
     BatchNorm,
     Concat,
     Conv,
+    ConvLSTM,
     ConvTranspose,
     DepthwiseConv,
     Einsum,
@@ -155,6 +156,21 @@ def shuffle(form: Dice, n: Dice) -> tuple[Op, Shapes]:
     )
 
 
+def steps(form: Dice, n: Dice) -> tuple[Op, Shapes]:
+    rank, last = form.randint(1, 3), form.random() < 0.5
+    op = ConvLSTM(
+        n.randint(1, 4),
+        _per_axis(form, n, rank, 1, 3),
+        _per_axis(form, n, rank, 1, 2),
+        form.choice(("same", "valid", 1)),
+        bias=form.random() < 0.5,
+        return_sequences=form.random() < 0.5,
+        channels_last=last,
+    )
+    batch, *rest = _map(n, rank, n.randint(1, 4), last)
+    return op, ((batch, n.randint(1, 9), *rest),)
+
+
 def tokens(form: Dice, n: Dice) -> tuple[Op, Shapes]:
     x = (n.randint(1, 3), n.randint(2, 9), 2 * n.randint(2, 9))
     bias = form.random() < 0.5
@@ -201,7 +217,7 @@ def _map(n: Dice, rank: int, channels: int, last: bool) -> tuple[int, ...]:
     return (n.randint(1, 3), *spatial, channels) if last else (n.randint(1, 3), channels, *spatial)
 
 
-FAMILIES = [conv, pool, maps, shuffle, tokens, products]
+FAMILIES = [conv, pool, maps, shuffle, steps, tokens, products]
 
 
 def variants(family: Any, seed: int, count: int) -> list[tuple[Op, Shapes]]:

@@ -374,49 +374,6 @@ def test_attributes_of_a_call_reach_the_nodes_of_its_function(read: Any) -> None
     assert ledger.ops[-1].op.axis == 1
 
 
-def branch(name: str, *nodes: Any) -> Any:
-    return h.make_graph(list(nodes), name, [], [value(nodes[-1].output[0], None)])
-
-
-@pytest.mark.parametrize(
-    ("condition", "other", "kinds"),
-    [
-        ("known", "Sigmoid", ["ReLU"]),
-        ("asked", "Relu", ["ReLU"]),
-        ("asked", "Sigmoid", ["If"]),
-    ],
-)
-def test_branches(read: Any, condition: str, other: str, kinds: list[str]) -> None:
-    then = branch("then", h.make_node("Relu", ["x"], ["t"], "in"))
-    otherwise = branch("else", h.make_node(other, ["x"], ["e"], "out"))
-    node = h.make_node("If", [condition], ["y"], "if", then_branch=then, else_branch=otherwise)
-    known = onnx.numpy_helper.from_array(np.array(True), "known")
-    inputs = {"x": ["N", 4], "asked": value("asked", [], onnx.TensorProto.BOOL)}
-    ledger = read(model([node], inputs, [known], {"y": ["N", 4]}))
-    assert [r.kind for r in ledger.ops if r.op] == kinds
-    assert str(ledger.ops[-1].outputs[0]) == "float32[N, 4]"
-    assert ledger.totals.complete == (kinds != ["If"])
-
-
-def test_what_a_loop_stores_is_counted(read: Any) -> None:
-    body = h.make_graph(
-        [
-            h.make_node("MatMul", ["state", "outer"], ["m"]),
-            h.make_node("Add", ["m", "inner"], ["next"]),
-            h.make_node("Identity", ["going"], ["go"]),
-        ],
-        "body",
-        [value("i", [], INT64), value("going", [], 9), value("state", ["N", 4])],
-        [value("go", [], 9), value("next", ["N", 4])],
-        [floats("inner", 4)],
-    )
-    node = h.make_node("Loop", ["times", "", "x"], ["y"], "loop", body=body)
-    stored = [floats("outer", 4, 4), onnx.numpy_helper.from_array(np.array(3, np.int64), "times")]
-    ledger = read(model([node], {"x": ["N", 4]}, stored, {"y": ["N", 4]}))
-    assert ledger.totals.params == 20
-    assert set(ledger.row("loop").unknown) == {"macs"}
-
-
 # --- weights elsewhere, and the rest of the format ---
 
 

@@ -334,6 +334,8 @@ def test_many_names_are_listed_whole_in_a_pipe_only() -> None:
     net = Network("odd", (4,))
     for i in range(9):
         net(Opaque("M", [(BATCH, 4)], "no rule"), name=f"odd{i}")
+    assert "no rule (all 9 rows)" in render(infer(net.graph()), "table")
+    net(Flatten(), name="flat")
     ledger = infer(net.graph())
     names = ", ".join(f"odd{i}" for i in range(9))
     assert f"? parameters and MACs unknown: no rule ({names})" in render(ledger, "table")

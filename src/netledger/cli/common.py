@@ -131,11 +131,13 @@ def chosen(format: str | None, output: str | None, formats: tuple[str, ...]) -> 
 
 def read_ledger(model: str, inputs: tuple[str, ...], batch: int | None) -> Ledger:
     """The ledger of what the user named."""
+    from netledger.garbage import no_garbage
     from netledger.infer import infer
     from netledger.readers import read
     from netledger.readers.inputs import from_command_line
 
-    return infer(read(model, from_command_line(inputs)), batch=batch)
+    with no_garbage():
+        return infer(read(model, from_command_line(inputs)), batch=batch)
 
 
 def table(ledger: Ledger, stream: Any, output: str | None = None, **view: Any) -> str:

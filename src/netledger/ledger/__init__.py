@@ -16,6 +16,7 @@ All counts are per sample unless a batch is given.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from netledger.errors import UnknownName, UsageError
@@ -92,7 +93,7 @@ class Ledger:
         hint += ", ".join(listed[:12]) + (" …" if len(listed) > 12 else "")
         raise UnknownName("row", name, () if within else names, hint=hint)
 
-    @property
+    @cached_property
     def totals(self) -> Totals:
         """The sums."""
         return total([tally(row) for row in self.ops])

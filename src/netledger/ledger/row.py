@@ -193,14 +193,10 @@ def _stored_to_dict(p: Stored) -> dict[str, Any]:
 
 def add_up(values: Iterable[Any]) -> Any:
     """The sum of what is known."""
-    total: Any = 0
-    unfixed: list[Formula] = []
-    for value in values:
-        if isinstance(value, Formula):
-            unfixed.append(value)
-        elif value is not None:
-            total = total + value
-    return add_up_formulas([*unfixed, formula(total)]) if unfixed else total
+    known = [value for value in values if value is not None]
+    fixed = sum([value for value in known if not isinstance(value, Formula)])
+    unfixed = [value for value in known if isinstance(value, Formula)]
+    return add_up_formulas([*unfixed, formula(fixed)]) if unfixed else fixed
 
 
 def sums(parameters: Iterable[Stored]) -> tuple[Any, Any, Any]:

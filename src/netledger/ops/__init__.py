@@ -61,7 +61,7 @@ from netledger.ops.pool import (
     GlobalMaxPool,
     MaxPool,
 )
-from netledger.ops.recurrent import GRU, LSTM, RNN
+from netledger.ops.recurrent import GRU, LSTM, RNN, ConvLSTM
 from netledger.ops.resample import Pad, PixelShuffle, Resize
 from netledger.ops.reshape import (
     Concat,
@@ -120,6 +120,7 @@ OPERATIONS: tuple[type[Op], ...] = (
     RNN,
     GRU,
     LSTM,
+    ConvLSTM,
     MultiHeadAttention,
     ScaledDotProductAttention,
     Flatten,
@@ -197,6 +198,7 @@ __all__ = [
     "Concat",
     "Constant",
     "Conv",
+    "ConvLSTM",
     "ConvTranspose",
     "DepthwiseConv",
     "Divide",

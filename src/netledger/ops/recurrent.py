@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 
 from netledger.errors import ShapeError
 from netledger.graph import BIAS, WEIGHT, Parameter, Shape
-from netledger.ops.base import Op, need_rank, operation
-from netledger.ops.fields import flag, integer
+from netledger.ops.base import Op, Spatial, need_rank, operation
+from netledger.ops.conv import Conv
+from netledger.ops.fields import flag, integer, padding, per_axis
 
 MOST_LAYERS = 10_000
 """Every layer is written down by itself, so there is a limit."""
@@ -147,3 +148,87 @@ class LSTM(Recurrent):
             shape = (self.projection_size, self.hidden_size)
             found.append(Parameter(f"weight_hr{suffix}", WEIGHT, shape))
         return found
+
+
+@operation
+class ConvLSTM(Spatial):
+    """Long short-term memory over maps: both products of a step are convolutions.
+
+    The input [batch, time, map] is convolved to the maps of four gates; so is the state, with
+    stride 1 and "same": W = 4N × K² × (C + N); B = 4N; MACs = T × O² × W. Shi et al. (2015).
+
+    Outputs: the sequence, or its last map; the state after the last step; the cell.
+    """
+
+    key = "conv_lstm"
+    meanings: ClassVar[Mapping[str, str]] = {"T": "steps"}
+
+    out_channels: int = integer("channels of the state", "N")
+    kernel_size: Any = per_axis("window, of both convolutions", "K")
+    stride: Any = per_axis("step of the window over the input", "S", default=1)
+    padding: Any = padding("zeros around the input", default=0, choices=("same", "valid"))
+    dilation: Any = per_axis("distance between the window's taps", "D", default=1, hide=1)
+    bias: bool = flag("a bias per gate and channel", default=True)
+    return_sequences: bool = flag("the output of every step, not of the last only", default=True)
+
+    @property
+    def gates(self) -> Conv:
+        """The convolution of a step's input."""
+        return Conv(
+            4 * self.out_channels,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.dilation,
+            channels_last=self.channels_last,
+        )
+
+    @property
+    def recurrence(self) -> Conv:
+        """The convolution of the state."""
+        gates = 4 * self.out_channels
+        return Conv(
+            gates, self.kernel_size, padding="same", bias=False, channels_last=self.channels_last
+        )
+
+    def step(self, x: Shape) -> Shape:
+        """The map of one step."""
+        return (x[0], *x[2:])
+
+    def state(self, x: Shape) -> Shape:
+        """The state after a step."""
+        batch, _, sizes = self.split(self.gates.outputs(self.step(x))[0])
+        return self.join(batch, self.out_channels, sizes)
+
+    def check(self, *inputs: Shape) -> None:
+        need_rank(inputs[0], 4, 6, "a batch, time, channels and 1 to 3 spatial axes")
+        self.gates.check(self.step(inputs[0]))
+
+    def outputs(self, *inputs: Shape) -> tuple[Shape, ...]:
+        state = self.state(inputs[0])
+        sequence = (state[0], inputs[0][1], *state[1:])
+        return (sequence if self.return_sequences else state, state, state)
+
+    def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:
+        x = inputs[0]
+        weight, bias = self.gates.parameters(self.step(x))
+        (state,) = self.recurrence.parameters(self.state(x))
+        found = (weight._replace(name="weight_ih"), state._replace(name="weight_hh"))
+        return (*found, bias) if self.bias else found
+
+    def macs(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Any:
+        step, state = self.step(inputs[0]), self.state(inputs[0])
+        made = self.gates.outputs(step)
+        products = self.gates.macs((step,), made) + self.recurrence.macs((state,), made)
+        return inputs[0][1] * products
+
+    def window(self, *inputs: Shape) -> None:
+        return None
+
+    def axes(self, *inputs: Shape) -> Any:
+        batch, *axes = self.axis_names(self.step(inputs[0]), "C", "I")
+        return ((batch, "T", *axes),), ()
+
+    def describe(self, *inputs: Shape) -> str:
+        words = self.gates.describe(self.step(inputs[0]))
+        return f"state of {self.out_channels:,} maps, gates of {words}"

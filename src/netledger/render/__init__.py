@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 
 from netledger.errors import UnknownName
+from netledger.garbage import no_garbage
 from netledger.ledger import Ledger
 from netledger.render.common import LAYOUTS, View
 
@@ -46,6 +47,7 @@ def render(
     if layout is not None and layout not in LAYOUTS:
         raise UnknownName("layout", layout, LAYOUTS, hint=f"the layouts are {', '.join(LAYOUTS)}")
     module = importlib.import_module(f"netledger.render.{format}")
-    if format == "yaml":
-        return str(module.write(ledger.graph))
-    return str(module.write(ledger, View(ops, depth, layout, width, color)))
+    with no_garbage():
+        if format == "yaml":
+            return str(module.write(ledger.graph))
+        return str(module.write(ledger, View(ops, depth, layout, width, color)))

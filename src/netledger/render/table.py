@@ -6,6 +6,7 @@ rest of the command.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -46,7 +47,7 @@ class Column:
     @property
     def digits(self) -> int:
         """Terminal cells that its texts take, bars apart."""
-        return max(map(wide, self.cells), default=0)
+        return max(wides(self.cells), default=0)
 
     @property
     def width(self) -> int:
@@ -238,27 +239,37 @@ def _draw(columns: list[Column], pen: Pen) -> list[str]:
     across = sum(widths) + len(GAP) * (len(columns) - 1)
     heavy, light = pen("━" * across, DIM), pen("─" * across, DIM)
     titles = [pad(c.title, w, c.right and not c.bars) for c, w in zip(columns, widths, strict=True)]
-    lines = [heavy, pen(GAP.join(titles), BOLD), light]
-    last = len(columns[0].cells) - 1
-    for i in range(last + 1):
-        if i == last:
-            lines.append(light)
-        cells = [_cell(c, i, w, pen, i == last) for c, w in zip(columns, widths, strict=True)]
-        lines.append(GAP.join(cells))
-    return [*lines, heavy]
+    drawn = [_cells(column, w, pen) for column, w in zip(columns, widths, strict=True)]
+    *rows, total = [GAP.join(cells) for cells in zip(*drawn, strict=True)]
+    return [heavy, pen(GAP.join(titles), BOLD), light, *rows, light, total, heavy]
 
 
-def _cell(column: Column, i: int, width: int, pen: Pen, total: bool) -> str:
-    text = column.cells[i]
+def _cells(column: Column, width: int, pen: Pen) -> list[str]:
+    """The texts of a column with blanks and colours, all as wide as the column; the total last."""
+    digits = column.digits if column.bars else width
+    side = str.rjust if column.right else str.ljust
+    taken = wides(column.cells)
+    cells = [
+        side(text, digits + len(text) - own) for text, own in zip(column.cells, taken, strict=True)
+    ]
+    if pen.color:
+        cells = [_colored(column, i, cell, pen) for i, cell in enumerate(cells)]
     if column.bars:
-        digits = pad(text, column.digits, column.right)
-        drawn = pen(digits, _style(column, text, total)) + " " + pen(bar(column.bars[i]), ACCENT)
-        return drawn + " " * (width - column.digits - 1 - len(bar(column.bars[i])))
-    padded = pad(text, width, column.right)
-    at = column.dimmed[i] if column.dimmed else 0
-    if at and "…" not in text:
-        return pen(padded[:at], DIM) + padded[at:]
-    return pen(padded, _style(column, text, total))
+        bars = [bar(eighths) for eighths in column.bars]
+        blanks = width - digits - 1
+        cells = [
+            f"{cell} {pen(full, ACCENT)}{' ' * (blanks - len(full))}"
+            for cell, full in zip(cells, bars, strict=True)
+        ]
+    return cells
+
+
+def _colored(column: Column, i: int, cell: str, pen: Pen) -> str:
+    text = column.cells[i]
+    at = column.dimmed[i] if column.dimmed and "…" not in text else 0
+    if at:
+        return pen(cell[:at], DIM) + cell[at:]
+    return pen(cell, _style(column, text, i == len(column.cells) - 1))
 
 
 def _style(column: Column, text: str, total: bool) -> str:
@@ -293,13 +304,23 @@ def pad(text: str, width: int, right: bool) -> str:
     return blanks + text if right else text + blanks
 
 
-_SINGLE = str.maketrans("", "", "×−→–…≥⌊⌋⌈⌉·²³█▏▎▍▌▋▊▉")
+_SINGLE = re.compile("[\x00-\x7f×−→–…≥⌊⌋⌈⌉·²³█▏▎▍▌▋▊▉]*")
 
 
 def wide(text: str) -> int:
     """Terminal cells that a text takes; East Asian characters take two."""
-    if text.isascii() or text.translate(_SINGLE).isascii():
+    if _single(text):
         return len(text)
     from rich.cells import cell_len
 
     return cell_len(text)
+
+
+def wides(texts: list[str]) -> list[int]:
+    """Terminal cells that each of many texts takes."""
+    return list(map(len if _single("".join(texts)) else wide, texts))
+
+
+def _single(text: str) -> bool:
+    """Whether every character takes one cell, as nearly all do."""
+    return text.isascii() or _SINGLE.fullmatch(text) is not None

@@ -156,7 +156,7 @@ class Call:
             self._cast()
             made = rule(self)
         if self.stored is not None:
-            self.reading.keep(before, tuple(self.stored))
+            self.reading.keep(before, tuple(self.stored), self.path)
         return [made] if isinstance(made, str) else list(made)
 
     def _cast(self) -> None:
@@ -211,9 +211,9 @@ class Call:
 
         def rank(one: Stored) -> int:
             for step in reversed(one.path.split("/")):
-                for i, word in enumerate(words):
-                    if step.startswith(word):
-                        return i
+                fits = [word for word in words if step.lstrip("_").startswith(word)]
+                if fits:
+                    return words.index(max(fits, key=len))
             return len(words)
 
         if self.stored is not None:
@@ -278,7 +278,7 @@ class Call:
             reason += "; the file does not say the shape of its output"
         value = self.add(Opaque(self.kind, said, reason), part=part, outputs=len(said))
         if bare:
-            self.reading.keep(len(self.reading.nodes) - 1, (), macs)
+            self.reading.keep(len(self.reading.nodes) - 1, (), self.path, macs)
         return [value, *(f"{value}:{i}" for i in range(1, len(said)))]
 
 

@@ -151,6 +151,19 @@ def embedding(call: Call) -> str:
     return call.add(Embedding(c.get("input_dim"), c.get("output_dim")), slots=(SCALE,))
 
 
+def reversible(call: Call) -> str:
+    """``ReversibleEmbedding``: a table, or the product with it that leads back to words."""
+    c, back = call.config, call.inbound.options.get("reverse") is True
+    words, width = c.integer("input_dim"), c.integer("output_dim")
+    product = Linear(words, bias=False)
+    if c.flag("tie_weights", True):
+        return call.add(product if back else Embedding(words, width), slots=(SCALE,))
+    table = Tensor([words, width])
+    forth = call.add(table if back else Embedding(words, width), slots=(SCALE,))
+    reverse = call.add(product if back else table, part="reverse", slots=(KERNEL,))
+    return reverse if back else forth
+
+
 def einsum_dense(call: Call) -> list[str]:
     """``EinsumDense``: a product with a stored tensor, whose shape the equation gives."""
     equation = call.config.text("equation").replace(" ", "").replace("...", "")
@@ -225,6 +238,7 @@ LAYERS: dict[str, LayerRule] = {
     "Dense": dense,
     "EinsumDense": einsum_dense,
     "Embedding": embedding,
+    "ReversibleEmbedding": reversible,
     **numbered("Conv{}D", conv),
     **numbered("Convolution{}D", conv),
     **numbered("DepthwiseConv{}D", depthwise),

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from netledger.errors import ShapeError, SpecError
-from netledger.formula import symbol
+from netledger.formula import Dim, symbol
 from netledger.graph import BATCH, Graph, Node, Parameter, Recorded, Shape, TensorType
 from netledger.ops import Opaque
 from netledger.readers.keras.config import input_shape, size
@@ -125,8 +125,13 @@ class Reading:
         self.nodes[index] = replace(node, recorded=replace(recorded, outputs=tuple(outputs)))
         self.shapes[value] = shape
 
-    def keep(self, before: int, left: tuple[Stored, ...], macs: int | None = None) -> None:
-        """Enters stored tensors of a layer that none of its nodes (those from `before`) expects."""
+    def keep(
+        self, before: int, left: tuple[Stored, ...], path: str, macs: Dim | None = None
+    ) -> None:
+        """Enters stored tensors of a layer that none of its nodes (those from `before`) expects.
+
+        They count once, however often the layer with that path is called.
+        """
         own = range(before, len(self.nodes))
         opaque = (i for i in own if isinstance(self.nodes[i].op, Opaque))
         at = next(opaque, before if left and own else None)
@@ -136,5 +141,7 @@ class Reading:
         recorded = node.recorded or Recorded()
         rest = tuple(Parameter(t.path, role(t.path, t.shape), t.shape, t.dtype) for t in left)
         parameters = (*(recorded.parameters or ()), *rest)
+        if rest:
+            self.stores.setdefault(f"{path}|kept", []).append((node.name, rest))
         macs = recorded.macs if macs is None else macs
         self.nodes[at] = replace(node, recorded=replace(recorded, parameters=parameters, macs=macs))

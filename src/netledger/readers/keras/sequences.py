@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from netledger.errors import FieldError
@@ -12,9 +13,12 @@ from netledger.ops import (
     Add,
     Average,
     Concat,
+    ConvLSTM,
+    Linear,
     MultiHeadAttention,
     Multiply,
     Opaque,
+    Permute,
     Reshape,
     ScaledDotProductAttention,
     Tensor,
@@ -33,6 +37,8 @@ from netledger.readers.keras.call import (
     Slots,
 )
 from netledger.readers.keras.config import layer_config, text
+from netledger.readers.keras.layers import window
+from netledger.readers.keras.shaping import numbered
 
 _CELLS: dict[str, tuple[type[Any], int]] = {
     "SimpleRNN": (RNN, 1),
@@ -43,8 +49,15 @@ _CELLS: dict[str, tuple[type[Any], int]] = {
 }
 
 
+MOST_CELLS = 100
+_SNAKE = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
 def recurrent(call: Call) -> list[str]:
     """``SimpleRNN``, ``LSTM``, ``GRU``, and ``RNN`` with the cell of one of them."""
+    cells = _stack(call) if call.kind == "RNN" else []
+    if cells:
+        return _stacked(call, cells)
     cell = _cell(call)
     if cell is None:
         return call.opaque("no rule describes this cell")
@@ -66,11 +79,44 @@ def _states(call: Call, value: str, states: int, part: str = "") -> list[str]:
     return made
 
 
-def _cell(call: Call) -> tuple[dict[str, Any], Slots] | None:
+def _stack(call: Call) -> list[Any]:
+    """The cells of ``RNN(StackedRNNCells(…))``; none for another cell."""
+    cell = call.config.get("cell")
+    if not isinstance(cell, dict) or cell.get("class_name") != "StackedRNNCells":
+        return []
+    cells = layer_config(cell).get("cells")
+    if not isinstance(cells, list) or len(cells) > MOST_CELLS:
+        raise FieldError(f"cells must be at most {MOST_CELLS} layers; got {str(cells)[:80]!r}")
+    return cells
+
+
+def _stacked(call: Call, cells: list[Any]) -> list[str]:
+    """An operation for each cell, fed by the one before."""
+    known = [_cell(call, cell) for cell in cells]
+    if call.config.flag("return_state", False) or None in known:
+        return call.opaque("no rule describes these cells")
+    if call.stored and call.stored[0].path.startswith("cell/cells/"):
+        _in_order(call, cells)
+    value = call.first
+    for i, (fields, slots) in enumerate(filter(None, known)):
+        op_class = fields.pop("op_class")
+        fields["return_sequences"] |= i + 1 < len(known)
+        value = call.add(op_class(**fields), value, part=f"cell{i + 1}", slots=slots)
+    return [value]
+
+
+def _in_order(call: Call, cells: list[Any]) -> None:
+    """Sorts what ``.keras`` files store by kind of cell: ``gru_cell``, ``lstm_cell_1``."""
+    kinds = [_SNAKE.sub("_", text(cell, "class_name")).lower() for cell in cells]
+    before = [kinds[:i].count(kind) for i, kind in enumerate(kinds)]
+    call.sort(*[f"{kind}_{n}" if n else kind for kind, n in zip(kinds, before, strict=True)])
+
+
+def _cell(call: Call, cell: Any = None) -> tuple[dict[str, Any], Slots] | None:
     """What operation a recurrent layer is, and how it is stored; None for a cell not known."""
     kind, config = call.kind, call.config
     if kind == "RNN":
-        cell = config.get("cell")
+        cell = cell or config.get("cell")
         if not isinstance(cell, dict):
             raise FieldError(f"cell must be a layer; got {str(cell)[:80]!r}")
         kind = text(cell, "class_name").removesuffix("Cell")
@@ -91,6 +137,21 @@ def _cell(call: Call) -> tuple[dict[str, Any], Slots] | None:
     }
     slots = (KERNEL, KERNEL, VECTOR if vectors == 1 else TWO_VECTORS)[: 2 + bias]
     return fields, slots
+
+
+def conv_lstm(call: Call) -> list[str]:
+    """``ConvLSTM1D`` to ``ConvLSTM3D``."""
+    c, bias = call.config, call.config.flag("use_bias", True)
+    op = ConvLSTM(
+        c.get("filters"),
+        bias=bias,
+        return_sequences=c.flag("return_sequences", False),
+        **window(call),
+    )
+    states = 2 if c.flag("return_state", False) else 0
+    slots = (KERNEL, KERNEL, VECTOR)[: 2 + bias]
+    value = call.add(op, slots=slots, outputs=1 + states)
+    return [value, *(f"{value}:{i}" for i in range(1, 1 + states))]
 
 
 def bidirectional(call: Call) -> list[str]:
@@ -136,21 +197,17 @@ def multi_head(call: Call) -> list[str]:
         out_features=out,
         bias=bias,
     )
-    call.sort("query", "key", "value", "output", "attention_output")
-    named = call.inbound.options
-    given = (*call.inputs, *call.inputs[-1:])
-    query, value = named.get("query", given[0]), named.get("value", given[1])
-    key = named.get("key") or (given[2] if len(call.inputs) > 2 else value)
-    feeds = [query, key, value]
+    feeds = _feeds(call)
+    query, key, value = feeds
     if query == key == value:
         feeds = [query]
     elif key == value:
         feeds = [query, key]
     biases = (FLAT,) * bias
     slots = ((HEADS_IN, *biases) * 3) + (HEADS_OUT, *(VECTOR,) * bias)
-    made = [call.add(op, *map(str, feeds), slots=slots)]
-    if named.get("return_attention_scores") is True:
-        made.append(_scores(call, op, str(query), str(key)))
+    made = [call.add(op, *feeds, slots=slots)]
+    if call.inbound.options.get("return_attention_scores") is True:
+        made.append(_scores(call, op, query, key))
     return made
 
 
@@ -160,8 +217,43 @@ def _scores(call: Call, op: MultiHeadAttention, query: str, key: str) -> str:
     shape = (shapes[query][0], op.num_heads, shapes[query][1], shapes[key][1])
     reason = "no multiply-accumulates of its own, nothing stored"
     value = call.add(Opaque("AttentionScores", [shape], reason), query, key, part="scores")
-    call.reading.keep(len(call.reading.nodes) - 1, (), 0)
+    call.reading.keep(len(call.reading.nodes) - 1, (), call.path, 0)
     return value
+
+
+def _feeds(call: Call) -> list[str]:
+    """The queries, keys and values of attention with weights; its stored tensors in that order."""
+    call.sort("query", "key", "value", "output", "attention_output")
+    named = call.inbound.options
+    given = (*call.inputs, *call.inputs[-1:])
+    query, value = named.get("query", given[0]), named.get("value", given[1])
+    key = named.get("key") or (given[2] if len(call.inputs) > 2 else value)
+    return [str(query), str(key), str(value)]
+
+
+def grouped_query(call: Call) -> list[str]:
+    """``GroupQueryAttention``: fewer heads of keys and values than of queries."""
+    c = call.config
+    if c.get("use_gate"):
+        return call.opaque("no rule describes attention with a gate")
+    bias, size = c.flag("use_bias", True), c.integer("head_dim")
+    heads, shared = c.integer("num_query_heads"), c.integer("num_key_value_heads")
+    _, tokens, features = call.shape
+    width: Any = features
+    parts = []
+    for part, fed, count in zip(
+        ("query", "key", "value"), _feeds(call), (heads, shared, shared), strict=True
+    ):
+        slots = (HEADS_IN, FLAT)[: 1 + bias]
+        made = call.add(Linear(count * size, bias=bias), fed, part=part, slots=slots)
+        rows = call.reading.shapes[made][1]
+        split = call.add(Reshape([rows, count, size]), made, part=f"{part}.heads")
+        parts.append(call.add(Permute((0, 2, 1, 3)), split, part=f"{part}.turned"))
+    made = call.add(ScaledDotProductAttention(), *parts)
+    turned = call.add(Permute((0, 2, 1, 3)), made, part="turned")
+    joined = call.add(Reshape([tokens, heads * size]), turned, part="joined")
+    slots = (HEADS_OUT, VECTOR)[: 1 + bias]
+    return [call.add(Linear(width, bias=bias), joined, part="output", slots=slots)]
 
 
 def attention(call: Call) -> str:
@@ -181,8 +273,10 @@ def attention(call: Call) -> str:
 
 SEQUENCES: dict[str, LayerRule] = {
     **dict.fromkeys((*_CELLS, "RNN"), recurrent),
+    **numbered("ConvLSTM{}D", conv_lstm),
     "Bidirectional": bidirectional,
     "MultiHeadAttention": multi_head,
+    **dict.fromkeys(("GroupedQueryAttention", "GroupQueryAttention"), grouped_query),
     "Attention": attention,
     "AdditiveAttention": attention,
 }

@@ -30,7 +30,7 @@ from netledger.readers.onnx.translate import Translator
 from netledger.readers.onnx.values import Unknown, Value
 from netledger.readers.onnx.wire import LENGTH, VARINT, Wire
 
-MAX_TENSORS = 200_000
+MAX_TENSORS = 60_000
 
 _FIELDS = {1: VARINT, 5: VARINT, **dict.fromkeys((2, 3, 4, 6, 7, 8, 14, 20, 25, 26), LENGTH)}
 """The fields of a ModelProto and their wire types."""
@@ -118,6 +118,7 @@ def _walk(book: Translator, model: Model) -> tuple[str, ...]:
             raise SpecError(f"two versions of the operators of {domain or 'ai.onnx'!r}")
     for tensor in (*graph.initializers, *(s.values for s in graph.sparse)):
         book.store(scope, tensor)
+    book.settle(scope)
     inputs = [value for value in graph.inputs if value.name not in scope.values]
     book.types.choose_batch(inputs)
     for value in inputs:
@@ -143,7 +144,7 @@ def _graph(book: Translator, model: Model, source: Source, outputs: tuple[str, .
     return Graph(
         Path(source.name).stem if own in _NAMELESS else own,
         book.inputs,
-        tuple(book.nodes),
+        book.finished(),
         outputs,
         book.ties(),
         source=source.name,

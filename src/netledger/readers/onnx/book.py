@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable
+from dataclasses import replace
 from typing import Any
 
 from netledger.formula import prod
@@ -30,6 +31,10 @@ class Book:
         self.nodes: list[Node] = []
         self.at: dict[str, int] = {}
         """Which node makes a value of our graph."""
+        self.said: dict[str, TensorType] = {}
+        """What the file itself says of a value of our graph."""
+        self.derived: dict[Hashable, list[TensorType]] = {}
+        """What operations make of inputs of some types."""
         self.makers: dict[str, Scope] = {}
         """In which scope that was."""
         self.names: set[str] = set()
@@ -51,6 +56,17 @@ class Book:
         if value.learned:
             self.initializers[value.stored] = value
         scope.bind(tensor.name, value, self.wire.where)
+
+    def settle(self, scope: Scope) -> None:
+        """Takes the scales of quantised tensors for settings, wherever they are multiplied in.
+
+        They are called as ONNX Runtime's quantiser does: ``w_scale`` beside ``w_zero_point``.
+        """
+        for name in [*self.initializers]:
+            stem = name.removesuffix("_scale")
+            if stem != name and f"{stem}_zero_point" in scope.values:
+                scale = self.initializers.pop(name)
+                scale.learned, scale.constant = False, True
 
     def stored(self, name: str, tensor: model.Tensor, prefix: str = "") -> Value:
         """A stored tensor as a value; its numbers are looked at only when needed."""
@@ -113,6 +129,17 @@ class Book:
         for key, value in self.initializers.items():
             if key not in self.booked:
                 self.tensor(value)
+
+    def finished(self) -> tuple[Node, ...]:
+        """The rows, each with what the file says of its outputs."""
+        return tuple(map(self._with_said, self.nodes))
+
+    def _with_said(self, node: Node) -> Node:
+        if self.said.keys().isdisjoint(node.outputs):
+            return node
+        before = node.recorded or Recorded()
+        outputs = tuple(map(self.said.get, node.outputs))
+        return replace(node, recorded=Recorded(outputs, before.parameters, before.macs))
 
     def ties(self) -> tuple[tuple[tuple[str, str], ...], ...]:
         """The parameters that are one and the same storage."""

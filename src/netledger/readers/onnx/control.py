@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from netledger.errors import GraphError, SpecError
 from netledger.formula import Formula, prod
 from netledger.graph import TensorType
-from netledger.readers.onnx import model
+from netledger.readers.onnx import bodies, model
 from netledger.readers.onnx.place import Place
-from netledger.readers.onnx.scope import Scope, names
+from netledger.readers.onnx.scope import Scope
 from netledger.readers.onnx.values import Call, Unknown, Value, contents
 from netledger.readers.onnx.wire import Wire
 
@@ -80,7 +80,7 @@ def branches(book: Translator, call: Call, place: Place) -> list[Value]:
         is not None
     ):
         return inside(book, then, place)
-    return subgraphs(book, call, place)
+    return bodies.one_of_two(book, call, place, then, other)
 
 
 def inside(book: Translator, graph: model.Graph, place: Place) -> list[Value]:
@@ -123,40 +123,12 @@ def signature(graph: model.Graph, scope: Scope, wire: Wire) -> Any:
     return found
 
 
-def subgraphs(book: Translator, call: Call, place: Place) -> list[Value]:
-    """If with two different branches, Loop, Scan: opaque; what is stored in them is counted."""
-    inner = [g for a in call.attributes.values() for g in (a.g, *a.graphs) if g is not None]
-    seen = {id(v) for v in call.values()}
-    for graph in inner:
-        for value in [place.scope.find(n) for n in dict.fromkeys(names(graph))]:
-            if value is not None and id(value) not in seen:
-                seen.add(id(value))
-                call.inputs.append(value)
-        call.inputs += own(book, graph, place)
-    return book.opaque(call, place, f"how often its {len(inner)} subgraphs run is not known")
-
-
-def own(book: Translator, graph: model.Graph, place: Place) -> list[Value]:
-    """The tensors stored within a subgraph."""
-    found = []
-    for tensor in graph.initializers:
-        value = book.stored(tensor.name, tensor, f"{place.name}/")
-        value.learned = value.type is not None and "float" in value.type.dtype
-        found.append(value)
-    for node in graph.nodes:
-        for attribute in node.attributes:
-            for g in (attribute.g, *attribute.graphs):
-                if g is not None:
-                    found += own(book, g, place)
-    return found
-
-
 SPECIAL: dict[str, Special] = {
     "Constant": constant,
     "Shape": shape,
     "Size": size,
     "If": branches,
-    "Loop": subgraphs,
-    "Scan": subgraphs,
+    "Loop": bodies.loop,
+    "Scan": bodies.scan,
 }
 """Operations that the table has no rule for because they make no row, or several."""

@@ -66,11 +66,13 @@ DTYPES = {
 class Raw:
     """Repeated numbers, packed or one by one; only the first `SMALL` are kept in view."""
 
-    __slots__ = ("count", "parts")
+    __slots__ = ("count", "known", "parts")
 
     def __init__(self) -> None:
         self.parts: list[tuple[int, int, int]] = []
         self.count = 0
+        self.known: tuple[int, ...] | None = None
+        """The integers, once they have been asked for."""
 
     def add(self, kind: int, start: int, end: int) -> None:
         """Notes one more number, or one more packed row of them."""
@@ -83,8 +85,13 @@ class Raw:
         """The bytes of all packed rows."""
         return sum(end - start for kind, start, end in self.parts if kind == LENGTH)
 
-    def integers(self, wire: Wire) -> list[int] | None:
+    def integers(self, wire: Wire) -> tuple[int, ...] | None:
         """The numbers, or None if there are too many."""
+        if self.known is None:
+            self.known = self._integers(wire)
+        return self.known
+
+    def _integers(self, wire: Wire) -> tuple[int, ...] | None:
         if self.count > SMALL or self.nbytes > 10 * SMALL:
             return None
         found: list[int] = []
@@ -95,7 +102,7 @@ class Raw:
             while kind == LENGTH and at < end:
                 value, at = wire.varint(at, end)
                 found.append(signed(value))
-        return found if len(found) <= SMALL else None
+        return tuple(found) if len(found) <= SMALL else None
 
     def floats(self, wire: Wire, letter: str) -> list[float] | None:
         """The floats, or None if there are too many."""
@@ -106,6 +113,10 @@ class Raw:
             if kind != VARINT:
                 found += wire.floats(start, end, letter)
         return found
+
+
+NO_NUMBERS = Raw()
+"""What a field has that is not in the file: one for all, for most are not."""
 
 
 @dataclass(slots=True)
@@ -129,15 +140,15 @@ class Tensor(Message):
     """TensorProto: its header, and where its numbers are."""
 
     name: str = ""
-    dims: Raw = field(default_factory=Raw)
+    dims: Raw = NO_NUMBERS
     data_type: int = 0
     raw_data: tuple[int, int] | None = None
-    floats: Raw = field(default_factory=Raw)
-    int32s: Raw = field(default_factory=Raw)
+    floats: Raw = NO_NUMBERS
+    int32s: Raw = NO_NUMBERS
     strings: list[tuple[int, int]] = field(default_factory=list)
-    int64s: Raw = field(default_factory=Raw)
-    doubles: Raw = field(default_factory=Raw)
-    uint64s: Raw = field(default_factory=Raw)
+    int64s: Raw = NO_NUMBERS
+    doubles: Raw = NO_NUMBERS
+    uint64s: Raw = NO_NUMBERS
     external: list[Entry] = field(default_factory=list)
     data_location: int = 0
     FIELDS: ClassVar[Mapping[int, Kind]] = {
@@ -161,7 +172,7 @@ class SparseTensor(Message):
     """SparseTensorProto: the numbers that are not 0, and the shape of the whole."""
 
     values: Tensor = field(default_factory=Tensor)
-    dims: Raw = field(default_factory=Raw)
+    dims: Raw = NO_NUMBERS
     FIELDS: ClassVar[Mapping[int, Kind]] = {
         1: ("values", Tensor, False),
         3: ("dims", RAW, True),
@@ -224,8 +235,8 @@ class Attribute(Message):
     s: tuple[int, int] | None = None
     t: Tensor | None = None
     g: Graph | None = None
-    floats: Raw = field(default_factory=Raw)
-    ints: Raw = field(default_factory=Raw)
+    floats: Raw = NO_NUMBERS
+    ints: Raw = NO_NUMBERS
     graphs: list[Graph] = field(default_factory=list)
     refers: str = ""
     FIELDS: ClassVar[Mapping[int, Kind]] = {}
@@ -336,6 +347,9 @@ class Model(Message):
     }
 
 
+REPEATED, SHORT = (Attribute, Type), 64
+"""What stands in a file over and over (``strides = [1, 1]``), and is decoded once if so short."""
+
 M = TypeVar("M", bound=Message)
 
 _WIRE = {INT: (VARINT,), FLOAT: (FIXED32,), TEXT: (LENGTH,), SPAN: (LENGTH,)}
@@ -357,7 +371,10 @@ def decode(kind: type[M], wire: Wire, start: int, end: int, depth: int = 0) -> M
             continue
         name, what, many = entry
         if what is RAW:
-            getattr(message, name).add(how, a, b)
+            numbers = getattr(message, name)
+            if numbers is NO_NUMBERS:
+                setattr(message, name, numbers := Raw())
+            numbers.add(how, a, b)
             continue
         if how not in _WIRE.get(what, (LENGTH,)):
             raise wire.fail(f"{_called(kind)}.{name} is {WIRE_TYPES[how]}, not of its type", start)
@@ -388,4 +405,9 @@ def _value(what: Any, wire: Wire, a: int, b: int, depth: int) -> Any:
         return a, b
     if what is FLOAT:
         return shortest(wire.view[a:b])
-    return decode(what, wire, a, b, depth + 1)
+    if what not in REPEATED or b - a > SHORT:
+        return decode(what, wire, a, b, depth + 1)
+    key = (what, wire.view[a:b])
+    if key not in wire.decoded:
+        wire.decoded[key] = decode(what, wire, a, b, depth + 1)
+    return wire.decoded[key]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from netledger.errors import ShapeError, SpecError
 from netledger.formula import Dim, Formula, substitute, symbols
 from netledger.formula.simplify import simplify
-from netledger.graph import Node, Recorded, Shape, TensorType
+from netledger.graph import BATCH, Node, Recorded, Shape, TensorType
 from netledger.ops import Concat, Constant, Opaque, Tensor
 from netledger.ops.base import Op, axis, each_axis
 from netledger.ops.pointwise import Broadcast
@@ -60,7 +59,7 @@ class Place:
     def emit(self, layer: Layer, main: bool, last: bool = False) -> list[Value]:
         """Adds a row and gives what it makes; while dry, only types."""
         try:
-            types = derive(layer)
+            types = self.derive(layer)
         except Undecided as reason:
             layer = agree(layer, reason)
             types = derive(layer)
@@ -78,7 +77,9 @@ class Place:
         self.named = self.named or own
         name = book.unique(self.name if own else f"{self.name}/{op.key}")
         parameters = tuple([w.parameter for w in layer.weights])
-        recorded = Recorded((), parameters, layer.macs) if parameters or layer.macs == 0 else None
+        recorded = (
+            Recorded((), parameters, layer.macs) if parameters or layer.macs is not None else None
+        )
         if isinstance(op, Opaque) and recorded is None:
             recorded = Recorded((), ())
         used = len(types)
@@ -97,6 +98,17 @@ class Place:
             Value(self.output(i) if last else out, t, made=out)
             for i, (out, t) in enumerate(zip(outputs, types, strict=True))
         ]
+
+    def derive(self, layer: Layer) -> list[TensorType]:
+        """What `derive` gives; networks repeat themselves, so the same question is asked once."""
+        types = [v.type for v in layer.inputs]
+        if any([type(d) is Formula and d is not BATCH for t in types if t for d in t.shape]):
+            return derive(layer)  # to compare formulas would take longer
+        key = (layer.op, *types)
+        known = self.book.derived.get(key)
+        if known is None:
+            known = self.book.derived[key] = derive(layer)
+        return known
 
     def bind(self, values: list[Value]) -> None:
         """Makes the outputs known, each with what the file records of it."""
@@ -117,11 +129,7 @@ class Place:
         said = self.book.types.recorded(value.name, value.type)
         if i < 0 or said is None or value.type is None:
             return
-        node = self.book.nodes[i]
-        before = node.recorded or Recorded()
-        outputs = list(before.outputs) or [None] * len(node.outputs)
-        outputs[node.outputs.index(value.made)] = said
-        self.book.nodes[i] = replace(node, recorded=replace(before, outputs=tuple(outputs)))
+        self.book.said[value.made] = said
         if said.shape != value.type.shape:
             value.type = said  # as the ledger goes on
 

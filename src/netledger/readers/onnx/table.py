@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import ceil
 
-from netledger.formula import Formula, ceil_div, prod
-from netledger.graph import WEIGHT, Parameter, Shape
+from netledger.formula import Formula, ceil_div
+from netledger.graph import Shape
 from netledger.ops import (
     Activation,
     Add,
@@ -21,7 +21,6 @@ from netledger.ops import (
     Dropout,
     GlobalAvgPool,
     GlobalMaxPool,
-    Linear,
     Maximum,
     MaxPool,
     Minimum,
@@ -34,9 +33,9 @@ from netledger.ops import (
 )
 from netledger.ops.base import axis
 from netledger.ops.pointwise import broadcast
-from netledger.readers.onnx import layers, moves, own
+from netledger.readers.onnx import contrib, layers, moves, own
 from netledger.readers.onnx.model import DTYPES
-from netledger.readers.onnx.values import Call, Layer, Unknown, Value, Weight
+from netledger.readers.onnx.values import Call, Layer, Unknown, Value
 
 Rule = Callable[[Call], Layer | list[Value]]
 
@@ -141,17 +140,6 @@ def _range(call: Call) -> list[Shape]:
     return [(max(ceil((limit - start) / delta), 0),)]
 
 
-def n_bits(call: Call) -> Layer:
-    """MatMulNBits: a dense layer whose weight is packed, some bits a number."""
-    out, features = call.integer("N", 0), call.integer("K", 0)
-    packed = call.weight(1, "weight")
-    bits = call.integer("bits", 4)
-    stored = prod(packed.parameter.shape)
-    parameter = Parameter("weight", WEIGHT, (out, features), f"uint{bits}", nbytes=stored)
-    weights = [Weight(parameter, packed.key)]
-    return Layer(Linear(out, bias=False), [call.value(0)], weights)
-
-
 ACTIVATIONS = {
     "Relu": "relu",
     "LeakyRelu": "leaky_relu",
@@ -206,9 +194,17 @@ SAME_SHAPE = (
     *("Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh"),
     *("Reciprocal", "Floor", "Ceil", "Round", "Sign", "Not", "IsNaN", "IsInf", "BitwiseNot"),
     *("ThresholdedRelu", "Shrink", "Hardmax", "LpNormalization", "MeanVarianceNormalization"),
-    *("CumSum", "Trilu", "ReverseSequence", "ScatterND", "ScatterElements", "Scatter"),
+    *(
+        "CumSum",
+        "CumProd",
+        "TensorScatter",
+        "Trilu",
+        "ReverseSequence",
+        "ScatterND",
+        "ScatterElements",
+        "Scatter",
+    ),
     *("Bernoulli", "RandomNormalLike", "RandomUniformLike", "RotaryEmbedding"),
-    *("com.microsoft.FastGelu", "com.microsoft.QuickGelu", "com.microsoft.BiasGelu"),
 )
 """Operations whose output is as large as their first input."""
 
@@ -225,7 +221,6 @@ RULES: dict[str, Rule] = {
     "MatMul": layers.matmul,
     "QLinearMatMul": lambda call: layers.matmul(call, 0, 3),
     "MatMulInteger": lambda call: layers.integer_product(call, layers.matmul(call)),
-    "com.microsoft.MatMulNBits": n_bits,
     "Gather": layers.gather,
     "BatchNormalization": layers.batch_norm,
     "InstanceNormalization": layers.instance_norm,
@@ -240,8 +235,8 @@ RULES: dict[str, Rule] = {
     "GRU": layers.recurrent,
     "LSTM": layers.recurrent,
     "Attention": layers.attention,
-    "com.microsoft.Gelu": activation("gelu"),
     **{f"{own.DOMAIN}.{word}": own.pool for word in own.POOLS},
+    **{f"{contrib.DOMAIN}.{word}": rule for word, rule in contrib.CONTRIB.items()},
     "MaxPool": moves.pool(MaxPool),
     "AveragePool": moves.pool(AvgPool),
     "GlobalAveragePool": moves.global_pool(GlobalAvgPool),
@@ -274,7 +269,10 @@ RULES: dict[str, Rule] = {
     "QuantizeLinear": quantize,
     "DequantizeLinear": dequantize,
     "DynamicQuantizeLinear": known(lambda call: [call.shape(0), (), ()]),
-    "Mod": known(lambda call: [broadcast(call.shape(0), call.shape(1))]),
+    **dict.fromkeys(
+        ("Mod", "BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor"),
+        known(lambda call: [broadcast(call.shape(0), call.shape(1))]),
+    ),
     "GatherElements": known(_like(1)),
     "GatherND": known(_gather_nd),
     "GridSample": known(_grid_sample),

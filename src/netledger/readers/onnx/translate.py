@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Any
 
 from netledger.errors import GraphError, NetledgerError, SpecError
@@ -32,6 +34,23 @@ class Translator(Book):
         self.functions = functions
         self.steps = 0
         self.calls = 0
+
+    def apart(self) -> Translator:
+        """Another graph, for a body: of the same file and symbols, within the same bounds."""
+        inner = Translator(self.wire, self.functions)
+        inner.types.symbols, inner.types.taken = self.types.symbols, self.types.taken
+        inner.steps, inner.leaves, inner.calls = self.steps, self.leaves, self.calls
+        return inner
+
+    def guest(self, value: Value, name: str) -> Value:
+        """A value of the graph around this one; what was made there is an input here."""
+        if not value.made and (value.stored or value.constant):
+            return value
+        if value.stored:
+            return replace(value, made="")
+        made = self.unique(name)
+        self.inputs[made] = value.type or TensorType((NO_SIZE,))
+        return Value(name, value.type, made=made, why=value.why)
 
     def run(self, nodes: list[model.Node], scope: Scope) -> None:
         """All nodes of a graph or function."""
@@ -163,10 +182,29 @@ class Translator(Book):
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
             return self.opaque(call, place, "its settings are not those of such an operation")
 
-    def opaque(self, call: Call, place: Place, why: str) -> list[Value]:
-        """A row whose counts are unknown; what it stores is known all the same."""
+    def opaque(
+        self,
+        call: Call,
+        place: Place,
+        why: str,
+        made: Sequence[TensorType | None] = (),
+        macs: Any = None,
+    ) -> list[Value]:
+        """A row that no rule describes; what it stores is known all the same.
+
+        Args:
+            call: The node.
+            place: Where it stands.
+            why: Why nothing more is known.
+            made: The types of its outputs, where the file does not say them.
+            macs: Its multiply-accumulates, if they are known all the same.
+        """
         place.undo()
-        recorded = [self.types.recorded(name) for name in call_outputs(place.node)]
+        named = call_outputs(place.node)
+        recorded = [
+            self.types.recorded(name) or derived
+            for name, derived in zip_longest(named, made[: len(named)])
+        ]
         if place.dry:
             return [
                 Value(place.output(i), t, constant=True, why=why) for i, t in enumerate(recorded)
@@ -180,12 +218,12 @@ class Translator(Book):
                 kept.append(value)
         dtype = next((t.dtype for t in recorded if t is not None), "")
         shapes = tuple((NO_SIZE,) if t is None else t.shape for t in recorded)
-        made = place.emit(
-            Layer(Opaque(call.kind, shapes, why, to=dtype), kept, weights), True, last=True
+        values = place.emit(
+            Layer(Opaque(call.kind, shapes, why, to=dtype), kept, weights, macs), True, last=True
         )
-        for value, t in zip(made, recorded, strict=True):
+        for value, t in zip(values, recorded, strict=True):
             value.type, value.why = t, "" if t else f"{place.name} is opaque: {why}"
-        return made
+        return values
 
     def fuse(self, call: Call, place: Place) -> Value | None:
         """A stored row of numbers added to what a dense layer alone makes: its bias."""

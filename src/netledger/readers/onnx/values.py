@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
@@ -87,7 +87,7 @@ class Layer:
     op: Op
     inputs: list[Value]
     weights: list[Weight] = field(default_factory=list)
-    macs: int | None = None
+    macs: Any = None
     """Its multiply-accumulates, where its operation has no rule for them."""
 
 
@@ -171,7 +171,7 @@ class Call:
 
         def get(a: Attribute) -> Any:
             found = a.ints.integers(self.wire)
-            return None if found is None or a.i is not None or a.s else tuple(found)
+            return None if a.i is not None or a.s else found
 
         wanted = f"a list of at most {SMALL:,} integers"
         found: tuple[int, ...] | None = self._read(name, get, None, wanted)
@@ -219,7 +219,7 @@ def header(tensor: Tensor, wire: Wire) -> TensorType:
         _check_payload(tensor, wire, wanted, prod(dims))
     except NetledgerError as error:
         raise error.at(where=where) from None
-    return TensorType(tuple(dims), dtype)
+    return TensorType(dims, dtype)
 
 
 def _check_payload(tensor: Tensor, wire: Wire, wanted: int, count: int) -> None:
@@ -290,12 +290,12 @@ def _decode(value: Value, wire: Wire) -> Items | None:
     tensor, t = value.tensor, value.type
     if tensor is None or t is None or value.sizes is None or prod(value.sizes) > FOLDED:
         return None
-    found: list[Any] | None = None
+    found: Sequence[Any] | None = None
     letter = _LETTERS.get(t.dtype, "")
     if tensor.raw_data is not None and letter:
         begin, end = tensor.raw_data
         count = (end - begin) // struct.calcsize(f"<{letter}")
-        found = list(struct.unpack_from(f"<{count}{letter}", wire.view[begin:end]))
+        found = struct.unpack_from(f"<{count}{letter}", wire.view[begin:end])
     elif t.dtype == "int64":
         found = tensor.int64s.integers(wire)
     elif t.dtype in ("float32", "float64"):

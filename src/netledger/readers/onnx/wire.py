@@ -9,13 +9,14 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from mmap import mmap
+from typing import Any
 
 from netledger.errors import SpecError
 
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
 WIRE_TYPES = {VARINT: "a number", FIXED64: "8 bytes", LENGTH: "a length", FIXED32: "4 bytes"}
 
-MAX_FIELDS = 2_000_000
+MAX_FIELDS = 1_000_000
 MAX_TEXT = 1 << 16
 MAX_TEXTS = 64 << 20
 MAX_DEPTH = 100
@@ -39,6 +40,8 @@ class Wire:
         self.fields_left, self.text_left = MAX_FIELDS, MAX_TEXTS
         self.numbers_left = MAX_NUMBERS
         """How many numbers of constants may still be followed; beyond that they are not known."""
+        self.decoded: dict[tuple[Any, bytes], Any] = {}
+        """Short messages that were decoded already, by what they are and their bytes."""
 
     def fail(self, fact: str, at: int, hint: str = "") -> SpecError:
         """An error with its place in the file."""
@@ -70,22 +73,28 @@ class Wire:
 
     def fields(self, start: int, end: int) -> Iterator[Field]:
         """The fields of the message between two places."""
-        at = start
+        view, at = self.view, start
         while at < end:
             self.fields_left -= 1
             if self.fields_left < 0:
                 raise self.fail(f"more than {MAX_FIELDS:,} fields", at)
             began = at
-            tag, at = self.varint(at, end)
+            tag = view[at]
+            at += 1
+            if tag > 0x7F:
+                tag, at = self.varint(began, end)
             number, kind = tag >> 3, tag & 7
             if not 0 < number < 1 << 29:
                 raise self.fail(f"{number:,} is not a field number", began)
-            if kind == VARINT:
-                value, at = self.varint(at, end)
-                yield number, kind, value, 0
-                continue
-            if kind == LENGTH:
-                size, at = self.varint(at, end)
+            if kind in (VARINT, LENGTH):
+                size = view[at] if at < end else 0x80
+                if size > 0x7F:
+                    size, at = self.varint(at, end)
+                else:  # nearly always
+                    at += 1
+                if kind == VARINT:
+                    yield number, kind, size, 0
+                    continue
             elif kind in WIRE_TYPES:
                 size = 8 if kind == FIXED64 else 4
             else:

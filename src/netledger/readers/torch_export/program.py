@@ -6,6 +6,7 @@ torch/_export/serde/schema.py says what is in it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from netledger.aten import Frame, Stored
@@ -38,7 +39,7 @@ DTYPES = {
 }
 """``ScalarType``, as NumPy names it."""
 
-MOST_NODES = 200_000
+MOST_NODES = 30_000
 MOST_AXES = 16
 
 
@@ -174,7 +175,9 @@ class Program:
         own = node.get("name")
         first = next((name for name in outputs if name is not None), "")
         name = own if isinstance(own, str) and own else first
-        return Invocation(name, target, args, tuple(outputs), _stack(stack))
+        return Invocation(
+            name, target, args, tuple(outputs), _stack(stack if isinstance(stack, str) else "")
+        )
 
 
 def _specs(specs: list[Any]) -> tuple[list[str], dict[str, tuple[str, str]]]:
@@ -221,9 +224,10 @@ def _outputs(output: dict[str, Any]) -> list[str | None]:
     return [None]
 
 
-def _stack(text: Any) -> tuple[Frame, ...]:
+@lru_cache(maxsize=64)
+def _stack(text: str) -> tuple[Frame, ...]:
     """``L__self__,,Net;L__self__conv,conv,torch.nn.modules.conv.Conv2d``."""
-    if not isinstance(text, str) or len(text) > 20_000:
+    if len(text) > 20_000:
         return ()
     entries = [entry.split(",") for entry in text.split(";")]
     known = [Frame(e[1], e[2], e[0]) for e in entries if len(e) == 3]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from netledger.formula import Formula
@@ -82,18 +83,24 @@ def notes(ledger: Ledger, width: int | None = None) -> list[str]:
         if p.tied_to is not None
     ]
     found = [f"= shared, counted only once: {_listed(shared, width)}"] if shared else []
-    reasons: dict[tuple[str, str], list[str]] = {}
-    for row in ledger.ops:
-        for what, why in row.unknown.items():
-            reasons.setdefault((row.name, why), []).append(_WORDS.get(what, what))
     rows: dict[tuple[str, str], list[str]] = {}
-    for (name, why), counts in reasons.items():
-        rows.setdefault((" and ".join(counts), why), []).append(inert(name))
-    found += [
-        f"? {what} unknown: {inert(why, LONGEST_TEXT)} ({_listed(names, width)})"
-        for (what, why), names in rows.items()
-    ]
+    for row in ledger.ops:
+        for reason in _reasons(tuple(row.unknown.items())):
+            rows.setdefault(reason, []).append(inert(row.name))
+    of = sum([row.op is not None for row in ledger.ops])
+    for (what, why), names in rows.items():
+        listed = f"all {of:,} rows" if len(names) == of > 4 else _listed(names, width)
+        found.append(f"? {what} unknown: {inert(why, LONGEST_TEXT)} ({listed})")
     return found
+
+
+@lru_cache(maxsize=64)
+def _reasons(unknown: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
+    """What is not known of a row, and why: counts that share a reason together."""
+    counts: dict[str, list[str]] = {}
+    for what, why in unknown:
+        counts.setdefault(why, []).append(_WORDS.get(what, what))
+    return [(" and ".join(what), why) for why, what in counts.items()]
 
 
 _WORDS = {"params": "parameters", "macs": "MACs"}

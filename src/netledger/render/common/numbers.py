@@ -42,8 +42,10 @@ def count(row: Row, what: str) -> str:
     value = getattr(row, what)
     if ("macs" if what == "macs" else "params") in row.unknown:
         return at_least(value)
-    shared = any(p.tied_to is not None and p.role in _ROLES[what] for p in row.parameters)
-    return f"= {number(value)}" if shared else number(value)
+    for p in row.parameters:
+        if p.tied_to is not None and p.role in _ROLES[what]:
+            return f"= {number(value)}"
+    return number(value)
 
 
 def total(totals: Totals, what: str) -> str:

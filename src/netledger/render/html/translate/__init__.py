@@ -12,7 +12,7 @@ import ast
 from functools import cache
 from importlib.resources import files
 
-from netledger.render.html.translate.names import bound, mangle
+from netledger.render.html.translate.names import PROPERTIES, bound, mangle
 from netledger.render.html.translate.statements import Statements, Untranslatable
 
 ROOTS = (
@@ -82,7 +82,7 @@ def _names(trees: dict[str, ast.Module]) -> tuple[set[str], set[str]]:
                     f.name
                     for f in node.body
                     if isinstance(f, ast.FunctionDef)
-                    and not any(ast.unparse(d) == "property" for d in f.decorator_list)
+                    and not any(ast.unparse(d) in PROPERTIES for d in f.decorator_list)
                 }
     return classes, methods
 

@@ -38,7 +38,7 @@ LIBRARY = {
     "dataclasses": {"dataclass", "field", "fields", "replace"},
     "difflib": {"get_close_matches"},
     "fractions": {"Fraction"},
-    "functools": {"cache", "lru_cache"},
+    "functools": {"cache", "cached_property", "lru_cache"},
     "importlib": {"import_module"},
     "itertools": {"pairwise"},
     "math": {"ceil", "gcd", "inf", "prod"},
@@ -49,6 +49,10 @@ LIBRARY = {
     "typing": None,
 }
 """What the runtime has of Python's library; None: names for annotations."""
+
+
+PROPERTIES = {"property", "cached_property"}
+"""Decorators that make a method an attribute."""
 
 
 def mangle(name: str) -> str:

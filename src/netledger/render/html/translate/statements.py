@@ -10,6 +10,7 @@ from typing import Any
 from netledger.render.html.translate.expressions import Expressions, Untranslatable
 from netledger.render.html.translate.names import (
     LIBRARY,
+    PROPERTIES,
     bound,
     mangle,
     parameters,
@@ -213,7 +214,7 @@ class Statements(Expressions):
                 case ast.FunctionDef(name=name):
                     kinds = {self._decorator(d) for d in item.decorator_list}
                     method = "staticmethod" not in kinds
-                    prefix = "get " if "property" in kinds else ""
+                    prefix = "get " if kinds & PROPERTIES else ""
                     members.append(prefix + self.function(item, method, json.dumps(name)))
                     signatures.append(f"{json.dumps(name)}: {self._signature(item, int(method))}")
                     if kinds & {"staticmethod", "classmethod"}:

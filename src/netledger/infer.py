@@ -200,7 +200,7 @@ class Book:
         recorded = node.recorded.macs if node.recorded else None
         if recorded is not None:
             unknown.pop("macs", None)
-        return substitute(recorded, self.per) if recorded is not None else None
+        return substitute(recorded, self.rules.per) if recorded is not None else None
 
     def _hand_on(self, node: Node, outputs: tuple[TensorType, ...], seen: Reach) -> None:
         """Makes the outputs known; where the source says otherwise, it is believed from here on."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from netledger.formula import prod
-from netledger.graph import BIAS, WEIGHT, Parameter, Shape
+from netledger.graph import BIAS, WEIGHT, Parameter
 from netledger.ops import (
     Activation,
     Add,
@@ -215,7 +215,8 @@ def embed_norm(call: Call) -> list[Value]:
     parts = []
     for i, index in ((2, words), (3, words), (4, call.value(1) if call.has(1) else None)):
         if call.has(i) and index is not None:
-            rows, width = call.shape(i)
+            table: Any = call.shape(i)
+            rows, width = table
             weight = call.weight(i, "weight")
             parts.append(step(call, Embedding(rows, width), index, weights=[weight]))
     total = step(call, Add(), *parts)
@@ -248,13 +249,15 @@ def attention(call: Call) -> list[Value]:
     quantised = call.kind.endswith("QAttention")
     if call.has(8 if quantised else 4):
         raise Unknown(_EARLIER)
-    features, wide = call.shape(1)
+    shape: Any = call.shape(1)
+    features, wide = shape
     heads = call.integer("num_heads", 0)
     sizes = call.integers("qkv_hidden_sizes") or (wide // 3,) * 3
     weights = [call.weight(1, "weight", shape=(wide, features))]
     weights += [call.weight(2, "bias", BIAS)] if call.has(2) else []
     x = step(call, Linear(wide, bias=call.has(2)), call.value(0), weights=weights)
-    parts, at = [], 0
+    parts: list[Value] = []
+    at: int = 0
     for size in sizes:
         parts.append(split_heads(call, step(call, Slice(-1, at, at + size), x), heads))
         at += size
@@ -286,8 +289,8 @@ def grouped_query(call: Call) -> list[Value]:
     if call.has(1):
         values += [call.value(1), call.value(2)]
     else:
-        size = values[0].shape[-1] // (heads + 2 * shared)
-        ends: Shape = (0, heads * size, (heads + shared) * size, (heads + 2 * shared) * size)
+        size: Any = values[0].shape[-1] // (heads + 2 * shared)
+        ends = (0, heads * size, (heads + shared) * size, (heads + 2 * shared) * size)
         x = values[0]
         values = [step(call, Slice(-1, ends[i], ends[i + 1]), x) for i in range(3)]
     parts = [split_heads(call, v, n) for v, n in zip(values, (heads, shared, shared), strict=True)]

@@ -80,7 +80,10 @@ RECORDED_KEYS: Mapping[str, Schema] = {
         "every stored tensor",
         {"type": "array", "items": _closed(PARAMETER_KEYS, ("name", "role", "shape"))},
     ),
-    "macs": _said("multiply-accumulates for each sample", {"type": "integer", "minimum": 0}),
+    "macs": _said(
+        "multiply-accumulates; a formula in N where they grow with the batch: 48*N",
+        {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string"}]},
+    ),
 }
 """The keys of `recorded`: the second entry of the books."""
 

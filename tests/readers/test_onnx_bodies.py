@@ -11,6 +11,7 @@ import pytest
 import netledger
 from netledger import Ledger
 from netledger.formula import symbol
+from netledger.render import render
 
 onnx = pytest.importorskip("onnx")
 np = pytest.importorskip("numpy")
@@ -210,3 +211,12 @@ def test_a_loop_within_a_loop(read: Read) -> None:
     ledger = read(node, [weight("outer", 4, 4), TIMES])
     assert ledger.totals.macs == 3 * 3 * 16
     assert ledger.totals.params == 20
+
+
+def test_a_count_that_grows_with_the_batch_is_written_to_a_spec(read: Read, tmp_path: Path) -> None:
+    ledger = read(loop(), [weight("outer", 4, 4), TIMES])
+    path = tmp_path / "net.yaml"
+    path.write_text(render(ledger, "yaml"))
+    again = netledger.read(str(path))
+    assert netledger.infer(again).totals == ledger.totals
+    assert netledger.infer(again, batch=8).totals.macs == 8 * 3 * 16

@@ -249,7 +249,7 @@ def _recorded(recorded: Recorded) -> dict[str, Any]:
     if recorded.parameters is not None:
         keys["parameters"] = [_parameter(p) for p in recorded.parameters]
     if recorded.macs is not None:
-        keys["macs"] = recorded.macs
+        keys["macs"] = write_dim(recorded.macs)
     return keys
 
 

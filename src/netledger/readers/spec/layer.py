@@ -9,7 +9,7 @@ from typing import Any
 
 from netledger.builder import Names
 from netledger.errors import FieldError, NetledgerError, did_you_mean
-from netledger.formula import symbols
+from netledger.formula import Dim, symbols
 from netledger.formula.parsing import parse_dim
 from netledger.graph import Parameter, Recorded, TensorType
 from netledger.ops import Opaque, Split, by_key
@@ -262,7 +262,11 @@ def _recorded(values: Values, value: Value) -> Recorded:
     if "parameters" in keys:
         stored = values.items(keys["parameters"], "recorded parameters")
         parameters = tuple(_parameter(values, item) for item in stored)
-    macs = values.integer(keys["macs"], "macs", 0) if "macs" in keys else None
+    macs: Dim | None = None
+    if "macs" in keys:
+        said = keys["macs"]
+        count = values.dim if isinstance(said.data, str) else values.integer
+        macs = count(said, "macs", 0)
     return Recorded(outputs, parameters, macs)
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
 
 from netledger import Graph
 from netledger.infer import infer
+from netledger.references import beside_torchvision
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
@@ -112,14 +113,7 @@ def close() -> Callable[..., None]:
 @pytest.fixture(scope="session")
 def torchvision() -> Any:
     """torchvision, also a build for CUDA, whose operators do not load beside another PyTorch."""
-    torch = pytest.importorskip("torch")
-    try:
-        yield pytest.importorskip("torchvision")
-    except RuntimeError:
-        for module in [m for m in sys.modules if m.partition(".")[0] == "torchvision"]:
-            del sys.modules[module]
-        operators = torch.library.Library("torchvision", "DEF")
-        for name in ("nms", "qnms"):
-            operators.define(f"{name}(Tensor dets, Tensor scores, float threshold) -> Tensor")
-        yield importlib.import_module("torchvision")
-        del operators
+    pytest.importorskip("torch")
+    if find_spec("torchvision") is None:
+        pytest.skip("torchvision is not installed")
+    return beside_torchvision("torchvision")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import math
 import random
 import re
-import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,12 +14,10 @@ from typing import Any
 import pytest
 
 import netledger
+from netledger.references import beside_torchvision
 
 Inspect = Callable[..., tuple[str, Any]]
 Refused = Callable[[str, Path], None]
-
-_kept: list[Any] = []
-"""Operators vanish with the library object that declares them."""
 
 
 @pytest.fixture(scope="session")
@@ -30,21 +26,12 @@ def torchvision() -> Any:
 
     (PyPI has builds for CUDA only.) Its models need none of those, but importing it looks for two.
     """
-    torch = pytest.importorskip("torch")
+    pytest.importorskip("torch")
     if importlib.util.find_spec("torchvision") is None:
         pytest.skip("torchvision is not installed")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        try:
-            return importlib.import_module("torchvision")
-        except RuntimeError:
-            for module in [m for m in sys.modules if m.partition(".")[0] == "torchvision"]:
-                del sys.modules[module]
-            operators = torch.library.Library("torchvision", "DEF")
-            for name in ("nms", "qnms"):
-                operators.define(f"{name}(Tensor dets, Tensor scores, float threshold) -> Tensor")
-            _kept.append(operators)
-            return importlib.import_module("torchvision")
+        return beside_torchvision("torchvision")
 
 
 @pytest.fixture(scope="session")

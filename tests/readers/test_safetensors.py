@@ -383,3 +383,15 @@ def test_a_folder_of_pickles(inspect_file, tmp_path):
     kind, ledger = inspect_file(tmp_path)
     assert kind == "ledger"
     assert ledger.totals.params == 8
+
+
+def test_the_scale_of_a_quantised_layer_is_no_parameter(inspect_file, tmp_path):
+    header = {
+        "fc.scale": entry([], 0, 4),
+        "fc.zero_point": {"dtype": "I64", "shape": [], "data_offsets": [4, 12]},
+        "norm.scale": entry([3], 12, 24),
+    }
+    path = tmp_path / "m.safetensors"
+    path.write_bytes(packed(header, 24))
+    _, ledger = inspect_file(path)
+    assert (ledger.totals.params, ledger.totals.buffers) == (3, 2)

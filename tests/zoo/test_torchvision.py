@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections import Counter
 from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
 
 from netledger import zoo
 from netledger.infer import infer
+from netledger.references import beside_torchvision
 
 pytestmark = pytest.mark.oracle
 
@@ -22,25 +22,11 @@ Stored = dict[str, tuple[int, ...]]
 
 @cache
 def torchvision() -> Any:
-    """torchvision, also one whose compiled operators do not load beside this PyTorch.
-
-    (PyPI has builds for CUDA only.) Its models need none of those, but importing it looks for two.
-    """
-    torch = pytest.importorskip("torch")
-    try:
-        return pytest.importorskip("torchvision")
-    except RuntimeError:
-        for module in [m for m in sys.modules if m.partition(".")[0] == "torchvision"]:
-            del sys.modules[module]
-        operators = torch.library.Library("torchvision", "DEF")
-        for name in ("nms", "qnms"):
-            operators.define(f"{name}(Tensor dets, Tensor scores, float threshold) -> Tensor")
-        kept.append(operators)
-        return importlib.import_module("torchvision")
-
-
-kept: list[Any] = []
-"""Operators vanish with the library object that declares them."""
+    """torchvision, also one whose compiled operators do not load beside this PyTorch."""
+    pytest.importorskip("torch")
+    if find_spec("torchvision") is None:
+        pytest.skip("torchvision is not installed")
+    return beside_torchvision("torchvision")
 
 
 def built(name: str) -> Any:

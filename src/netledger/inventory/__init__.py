@@ -138,6 +138,8 @@ def inventory(
 
 def _listed(members: list[StoredTensor]) -> Inventory:
     rows = tuple([(t.leaf, t.role or role(t), t.shape, t.dtype, t.nbytes) for t in members])
+    if any([row[0] == "zero_point" for row in rows]):  # quantised: its scale is a setting
+        rows = tuple([(row[0], BUFFER, *row[2:]) if row[0] == "scale" else row for row in rows])
     reasons = dict.fromkeys([t.unknown for t in members if t.unknown])
     return Inventory.of(rows, "; ".join(reasons))
 

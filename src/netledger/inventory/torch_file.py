@@ -155,7 +155,8 @@ def _collect(root: Any) -> Checkpoint:
     if len(left) < len(sections):
         for name in left:
             count = len(sections.pop(name))
-            made.notes.append(f"{count:,} tensors in {quoted(name, 40)} left out")
+            plural = "s" * (count != 1)
+            made.notes.append(f"{count:,} tensor{plural} in {quoted(name, 40)} left out")
     bare = len(sections) == 1 and next(iter(sections)) in _MODELS
     seen: set[str] = set()
     for section, members in sections.items():

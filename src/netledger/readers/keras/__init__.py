@@ -12,6 +12,7 @@ from typing import Any
 from netledger.errors import NetledgerError, SpecError, UsageError
 from netledger.graph import Graph, Node, Recorded
 from netledger.ops import Inventory
+from netledger.ops.opaque import NO_GRAPH
 from netledger.readers.common import Source
 from netledger.readers.keras.config import is_model
 from netledger.readers.keras.hdf5 import MAGIC, read_hdf5
@@ -118,10 +119,18 @@ def _graph(entry: Any, source: Source, weights: Weights | None) -> Graph:
         raise error.at(where=source.name) from None
 
 
+OPTIMIZER = "optimizer/"
+"""Where Keras 3 keeps the state of training, beside the weights."""
+
+
 def _inventory(weights: Weights, source: Source, name: str) -> Graph:
     """What is stored, by module path; such a file has no graph."""
     modules: dict[str, list[Stored]] = {}
+    left_out = 0
     for one in weights.tensors():
+        if one.path.startswith(OPTIMIZER):
+            left_out += 1
+            continue
         module, _, own = one.path.rpartition("/")
         module = ".".join(step for step in module.split("/") if step not in ("layers", "vars"))
         modules.setdefault(module or name, []).append(one._replace(path=own))
@@ -131,6 +140,7 @@ def _inventory(weights: Weights, source: Source, name: str) -> Graph:
         name[:200],
         {},
         tuple(_modules(modules)),
+        title=f"{left_out} tensors of the optimizer left out; {NO_GRAPH}" if left_out else "",
         source=source.name,
         reader="keras",
     )

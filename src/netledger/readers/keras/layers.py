@@ -48,7 +48,24 @@ def dense(call: Call) -> str:
     """``Dense``: a matrix, a bias, an activation."""
     bias = call.config.flag("use_bias", True)
     op = Linear(call.config.get("units"), bias=bias)
-    return activated(call, call.add(op, slots=(KERNEL, VECTOR)[: 1 + bias]))
+    adapters = [one for one in call.stored or () if "/lora_" in one.path]
+    if adapters:
+        call.sort("kernel", "bias", "lora_kernel_a", "lora_kernel_b")
+        _freeze_first(call)
+    value = call.add(op, slots=(KERNEL, VECTOR)[: 1 + bias])
+    if len(adapters) == 2:  # low-rank adaptation: x·A·B beside x·W
+        down = Linear(adapters[0].shape[-1], bias=False)
+        low = call.add(down, part="lora_a", slots=(KERNEL,))
+        up = Linear(call.config.get("units"), bias=False)
+        low = call.add(up, low, part="lora_b", slots=(KERNEL,))
+        value = call.add(Add(), value, low, part="lora")
+    return activated(call, value)
+
+
+def _freeze_first(call: Call) -> None:
+    """The kernel is not trained where an adapter is."""
+    if call.stored:
+        call.stored[0] = call.stored[0]._replace(trainable=False)
 
 
 def window(call: Call) -> dict[str, Any]:

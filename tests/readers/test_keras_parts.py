@@ -1,8 +1,9 @@
-"""Keras layers for sequences whose parts are several operations, against Keras itself."""
+"""Keras layers that become several operations, and what is stored beside them, against Keras."""
 
 from __future__ import annotations
 
 import inspect
+import math
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -117,3 +118,30 @@ def test_every_layer_of_keras_has_a_rule_or_a_reason(keras: Any) -> None:
         if inspect.isclass(kind) and issubclass(kind, keras.layers.Layer)
     }
     assert kinds - {*_TABLE} <= BARE | CELLS | FOREIGN
+
+
+def test_the_state_of_training_is_left_out(keras: Any, tmp_path: Path) -> None:
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    model.compile("adam", "mse")
+    model.optimizer.build(model.trainable_variables)
+    model.save_weights(tmp_path / "net.weights.h5")
+    ledger = netledger.ledger(tmp_path / "net.weights.h5")
+    assert ledger.totals.params == model.count_params() == 15
+    stored = len(model.optimizer.variables)
+    assert ledger.graph.title == (
+        f"{stored} tensors of the optimizer left out; no graph in this file: parameters only"
+    )
+
+
+def test_an_adapter_is_derived_where_the_file_keeps_it(keras: Any, tmp_path: Path) -> None:
+    model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(16), keras.layers.Dense(4)])
+    model.layers[0].enable_lora(2)
+    model.save(tmp_path / "net.h5")
+    ledger = netledger.ledger(tmp_path / "net.h5")
+    assert not ledger.findings
+    assert ledger.totals.params == model.count_params() == 8 * 16 + 16 + 16 * 4 + 4 + 2 * (8 + 16)
+    trainable = sum(math.prod(w.shape) for w in model.trainable_weights)
+    assert ledger.totals.trainable == trainable
+    assert ledger.totals.macs == 8 * 16 + 2 * (8 + 16) + 16 * 4
+    model.save(tmp_path / "net.keras")  # Keras adds the adapter to the kernel there
+    assert netledger.ledger(tmp_path / "net.keras").totals.params == 8 * 16 + 16 + 16 * 4 + 4

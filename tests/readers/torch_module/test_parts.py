@@ -108,6 +108,7 @@ SEQUENCES: dict[str, tuple[Callable[[Any, Any], Any], int]] = {
     "one by one": (lambda m, x: torch.stack([row @ m.w for row in x]), 4 * 7 * 40),
     "in two halves": (lambda m, x: torch.cat([half @ m.w for half in x.chunk(2)]), 4 * 7 * 40),
     "in a half and the rest": (lambda m, x: (x[: len(x) // 2] @ m.w, x[2:] @ m.w), 4 * 7 * 40),
+    "two of them": (lambda m, x: x.narrow(0, 1, 2) @ m.w, 2 * 7 * 40),
 }
 
 
@@ -135,6 +136,14 @@ def test_attention_with_time_first() -> None:
     assert read(model, torch.zeros(6, 3, 16)).totals.macs == 3 * (
         6 * (4 * 16 * 16 + 2 * 16 * 32) + 2 * 6 * 6 * 16
     )
+
+
+@pytest.mark.parametrize(
+    "parts", [lambda x: x.chunk(1), lambda x: x.split(len(x)), lambda x: [x[:], x[0], x[-1]]]
+)
+def test_a_batch_that_stays_whole_is_symbolic(parts: Any) -> None:
+    ledger = read(Uses(lambda m, x: [part @ m.w for part in parts(x)]), "8")
+    assert str(ledger.ops[0].outputs[0]) == "float32[N, 8]"
 
 
 def test_a_batch_that_meets_itself_stays_symbolic() -> None:

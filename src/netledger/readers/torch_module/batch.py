@@ -30,8 +30,13 @@ def _unbind(batch: int, x: Any, dim: int = 0) -> bool:
     return bool(x.dim()) and x.shape[dim] == batch
 
 
-def _split(batch: int, x: Any, sizes: Any, dim: int = 0, **named: Any) -> bool:
-    return bool(x.shape[dim] == batch)
+def _split(batch: int, x: Any, sizes: Any, dim: int = 0) -> bool:
+    whole = type(sizes) is int and sizes >= batch
+    return bool(x.shape[dim] == batch) and not whole
+
+
+def _chunk(batch: int, x: Any, chunks: Any, dim: int = 0) -> bool:
+    return bool(x.shape[dim] == batch) and chunks != 1
 
 
 def _select(batch: int, x: Any, dim: int, index: int) -> bool:
@@ -45,6 +50,10 @@ def _slice(
     if not x.dim() or x.shape[dim] != batch:
         return False
     return len(range(batch)[start:end:step]) not in (0, 1, batch)
+
+
+def _narrow(batch: int, x: Any, dim: int, start: Any, length: Any) -> bool:
+    return x.shape[dim] == batch and length not in (0, 1, batch)
 
 
 def _product(batch: int, x: Any, y: Any) -> bool:
@@ -63,9 +72,11 @@ def _recurrent(batch: int, x: Any, states: Any, weights: Any, *rest: Any, **name
 
 _ALONG: dict[str, Callable[..., bool]] = {
     "unbind": _unbind,
-    **dict.fromkeys(("split", "split_with_sizes", "chunk", "tensor_split"), _split),
+    **dict.fromkeys(("split", "split_with_sizes"), _split),
+    **dict.fromkeys(("chunk", "tensor_split"), _chunk),
     "select": _select,
     "slice": _slice,
+    "narrow": _narrow,
     **dict.fromkeys(("mm", "bmm", "matmul"), _product),
     "scaled_dot_product_attention": _attention,
     **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), _recurrent),

@@ -356,6 +356,20 @@ def test_embeddings_and_lstm(book):
     assert ledger.totals.params == 180 + 6 + 480
 
 
+def test_a_plain_recurrent_layer_has_an_output_layer(book):
+    text = 'input: "x" input_shape { dim: 7 dim: 2 dim: 6 }\n'
+    text += layer("rnn", "RNN", "x", more="recurrent_param { num_output: 8 }")
+    ledger = book(text)
+    assert ledger.totals.params == (8 * (6 + 8) + 8) + (8 * 8 + 8)
+    assert ledger.ops[-1].outputs[0].shape[1:] == (2, 8)
+
+
+def test_tiles(book):
+    text = 'input: "x" input_shape { dim: 1 dim: 3 dim: 4 dim: 5 }\n'
+    text += layer("t", "Tile", "x", more="tile_param { axis: 2 tiles: 3 }")
+    assert book(text).ops[-1].outputs[0].shape[1:] == (3, 12, 5)
+
+
 def test_shared_parameters_count_once(book):
     share = 'param { name: "w" } param { name: "b" }'
     text = INPUT + layer("a", "Convolution", "data", more=share, num_output=6, kernel_size=3)

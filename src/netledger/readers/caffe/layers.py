@@ -9,6 +9,7 @@ from netledger.errors import ShapeError, SpecError
 from netledger.formula import Dim
 from netledger.ops import (
     LSTM,
+    RNN,
     Activation,
     Add,
     AvgPool,
@@ -33,6 +34,7 @@ from netledger.ops import (
     Power,
     PReLU,
     Reduce,
+    Repeat,
     Reshape,
     RMSNorm,
     Scale,
@@ -238,13 +240,30 @@ def _embed(layer: Layer) -> Chain:
     return (table, Scale(over=-1, scale=False))
 
 
-def _lstm(layer: Layer) -> Chain | None:
-    p = layer.param("recurrent")
-    if len(layer.inputs) > 2 or p.flag("expose_hidden", False):
-        return None
-    layer.first()  # the second says where sequences begin
-    lstm = LSTM(required(p, "num_output"), bias_vectors=1, batch_first=False)
-    return (lstm,) if len(layer.shape) == 3 else (Flatten(start_dim=2), lstm)
+def _recurrent(kind: type[LSTM | RNN]) -> Callable[[Layer], Chain | None]:
+    def chain(layer: Layer) -> Chain | None:
+        p = layer.param("recurrent")
+        if len(layer.inputs) > 2 or p.flag("expose_hidden", False):
+            return None
+        layer.first()  # the second says where sequences begin
+        size = required(p, "num_output")
+        ops: list[Op] = [] if len(layer.shape) == 3 else [Flatten(start_dim=2)]
+        ops.append(kind(size, bias_vectors=1, batch_first=False))
+        if kind is RNN:  # Caffe's has an output layer of its own
+            ops += [Linear(size), Activation("tanh")]
+        return ops
+
+    return chain
+
+
+def _tile(layer: Layer) -> Chain:
+    p = layer.param("tile")
+    axis, rank = layer.axis(p), len(layer.shape)
+    times = [1] * max(rank, 1)
+    if not 0 <= axis < len(times):
+        raise ShapeError(f"tile_param: there is no axis {axis}")
+    times[axis] = required(p, "tiles")
+    return (Repeat(times),)
 
 
 def _crop_layer(layer: Layer) -> Chain:
@@ -320,7 +339,9 @@ CHAINS: Mapping[str, Callable[[Layer], Chain | None]] = {
     "Flatten": _flatten,
     "Reshape": _reshape,
     "Embed": _embed,
-    "LSTM": _lstm,
+    "LSTM": _recurrent(LSTM),
+    "RNN": _recurrent(RNN),
+    "Tile": _tile,
     "Crop": _crop_layer,
     "Reduction": _reduction,
     "MVN": _mvn,

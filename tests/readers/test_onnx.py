@@ -11,6 +11,8 @@ import pytest
 
 import netledger
 from netledger import Ledger
+from netledger.readers.onnx.control import SPECIAL
+from netledger.readers.onnx.table import RULES
 
 onnx = pytest.importorskip("onnx")
 np = pytest.importorskip("numpy")
@@ -372,6 +374,35 @@ def test_attributes_of_a_call_reach_the_nodes_of_its_function(read: Any) -> None
     call = h.make_node("Soft", ["x"], ["y"], "call", domain="f", along=1)
     ledger = read(model([call], {"x": ["N", 4, 5]}, functions=[body]))
     assert ledger.ops[-1].op.axis == 1
+
+
+def test_a_deformable_convolution(read: Any) -> None:
+    node = h.make_node("DeformConv", ["x", "w", "o", "b"], ["y"], "conv", pads=[1, 1, 1, 1])
+    inputs = {"x": ["N", 4, 6, 7], "o": ["N", 18, 6, 7]}
+    ledger = read(model([node], inputs, [floats("w", 5, 4, 3, 3), floats("b", 5)]))
+    assert (ledger.totals.params, ledger.totals.macs) == (185, 6 * 7 * 180)
+    assert ledger.totals.complete
+    assert str(ledger.row("conv").outputs[0]) == "float32[N, 5, 6, 7]"
+
+
+WITHOUT = {
+    *("AffineGrid", "BitCast", "BlackmanWindow", "CenterCropPad", "Col2Im", "Compress", "Det"),
+    *("ConcatFromSequence", "GlobalLpPool", "HammingWindow", "HannWindow", "ImageDecoder"),
+    *("LpPool", "MaxRoiPool", "MaxUnpool", "MelWeightMatrix", "Multinomial", "NonMaxSuppression"),
+    *("NegativeLogLikelihoodLoss", "NonZero", "Optional", "OptionalGetElement", "RoiAlign"),
+    *("OptionalHasElement", "RandomNormal", "RandomUniform", "RegexFullMatch", "SequenceAt"),
+    *("SequenceConstruct", "SequenceEmpty", "SequenceErase", "SequenceInsert", "SequenceLength"),
+    *("SequenceMap", "SoftmaxCrossEntropyLoss", "SplitToSequence", "StringConcat", "SwiGLU"),
+    *("StringNormalizer", "StringSplit", "TfIdfVectorizer", "Unique"),
+}
+"""Operations without a rule that neither store nor multiply: shown as unknown, with the reason."""
+PRODUCTS = {"DFT", "STFT", "LinearAttention", "CausalConvWithState"}
+"""Those that multiply all the same."""
+
+
+def test_every_operation_of_onnx_has_a_rule_or_is_listed() -> None:
+    kinds = {schema.name for schema in onnx.defs.get_all_schemas() if schema.domain == ""}
+    assert kinds - {*RULES} - {*SPECIAL} <= WITHOUT | PRODUCTS
 
 
 # --- weights elsewhere, and the rest of the format ---

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from netledger.formula import prod
+from netledger.formula.simplify import simplify
 from netledger.graph import BIAS, BUFFER, Shape
 from netledger.ops import (
     GRU,
@@ -27,6 +28,7 @@ from netledger.ops import (
     LocalResponseNorm,
     MatMul,
     Op,
+    Opaque,
     Permute,
     PReLU,
     Reshape,
@@ -79,6 +81,17 @@ def conv(call: Call, x: int = 0, w: int = 1, b: int = 2) -> Layer:
         raise Unknown(f"its weight has {len(shape)} axes")
     op = Conv(shape[0], bias=call.has(b), **windows(call, shape[2:], len(shape) - 2))
     return Layer(op, [call.value(x)], [weight, *_bias(call, b, shape[0])])
+
+
+def deform_conv(call: Call) -> Layer:
+    """DeformConv: the products of a convolution, at places that other layers compute."""
+    layer, x = conv(call, 0, 1, 3), call.shape(0)
+    layer.op.check(x)
+    made = tuple(tuple(map(simplify, shape)) for shape in layer.op.outputs(x))
+    macs = layer.op.macs((x,), made)
+    fed = [call.value(i) for i in (0, 2, 4) if call.has(i)]
+    op = Opaque(call.kind, made, "a convolution at places that are computed")
+    return Layer(op, fed, layer.weights, macs)
 
 
 def _bias(call: Call, i: int, size: Any) -> list[Weight]:

@@ -217,6 +217,7 @@ RULES: dict[str, Rule] = {
     "QLinearConv": lambda call: layers.conv(call, 0, 3, 8),
     "ConvInteger": lambda call: layers.integer_product(call, layers.conv(call, 0, 1, 9)),
     "ConvTranspose": layers.conv_transpose,
+    "DeformConv": layers.deform_conv,
     "Gemm": layers.gemm,
     "MatMul": layers.matmul,
     "QLinearMatMul": lambda call: layers.matmul(call, 0, 3),

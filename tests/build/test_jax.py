@@ -13,6 +13,7 @@ import pytest
 import netledger
 from netledger import Graph, NetledgerError, ops, zoo
 from netledger.build import write
+from netledger.build.narrow import narrow
 from netledger.builder import Network
 from netledger.infer import infer
 from netledger.ops.base import Op
@@ -70,6 +71,23 @@ def test_channels_first_is_the_same_function(outputs: Outputs, close: Close) -> 
     close(outputs(net.graph(), "onnx", 2), outputs(net.graph(), "jax", 2))
 
 
+def uneven() -> Graph:
+    """A pooling whose windows are not alike."""
+    net = Network("uneven", (7, 5, 2))
+    net.chain(ops.Conv(4, 3, padding=1), ops.AdaptiveAvgPool((3, 2)), ops.Flatten(), ops.Linear(5))
+    return net.graph()
+
+
+@pytest.mark.filterwarnings("ignore:`flax.nnx.State`:DeprecationWarning")
+@pytest.mark.parametrize("name", ["lenet5", "alexnet-2012", "uneven windows"])
+def test_the_round_trip_is_empty(name: str) -> None:
+    """Of what flax has no layer for, too."""
+    graph = uneven() if name == "uneven windows" else narrow(zoo.load(name), 0.125)
+    (image,) = graph.inputs.values()
+    found = netledger.diff(graph, netledger.read(netledger.build(graph, "jax"), [image.shape[1:]]))
+    assert found.empty, [cause.text for cause in found.causes]
+
+
 def test_a_live_module_is_trainable() -> None:
     import jax.numpy as jnp
 
@@ -99,8 +117,6 @@ def test_frozen_and_shared_numbers(target: Any, weights: Any) -> None:
 
 
 def test_initial_numbers_are_those_of_the_paper(target: Any) -> None:
-    from netledger.build.narrow import narrow
-
     graph = narrow(zoo.load("alexnet-2012"), 0.125, 10)
     code = str(write("alexnet-2012", "jax"))
     assert code.count("kernel_init=nnx.initializers.normal(0.01)") == 8

@@ -247,9 +247,10 @@ def bias(build: Builder, equation: Equation) -> Value | None:
         long = [k for k, d in enumerate(leaf.shape) if d != 1]  # Equinox writes (C, 1, 1)
         offset = len(x.shape) - len(w.shape)
         placed = {i + offset: long.index(a) for i, a in enumerate(w.axes) if a in long}
-        if placed != {i: k for k, i in enumerate(features)}:
+        single = prod(own) == prod(leaf.shape) == 1  # an axis of size 1 is not told from others
+        if not single and placed != {i: k for k, i in enumerate(features)}:
             continue
-        if tuple(leaf.shape[k] for k in long) != own:
+        if not single and tuple(leaf.shape[k] for k in long) != own:
             continue
         _give(build, node, leaf, prod(own))
         del build.products[x.name]

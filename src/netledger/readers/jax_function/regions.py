@@ -1,7 +1,8 @@
 """Equations that are one operation together: normalisations, and functions such as softmax.
 
 A trace has no layer norm, only a mean, a difference, a square root … What belongs together is
-known by the call of a module, or of a function of `jax.nn`, that made it.
+known by the call of a module, or of a function of `jax.nn`, that made it; what has neither, by the
+arithmetic itself (`formulas`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from netledger.ops import (
     Softmax,
 )
 from netledger.readers.jax_function.build import Builder
+from netledger.readers.jax_function.formulas import enclosed, formula
 from netledger.readers.jax_function.trace import Body, Equation, Module
 from netledger.readers.jax_function.values import Leaf, Value
 
@@ -48,6 +50,9 @@ _HEAVY = (
 
 def region(build: Builder, body: Body, at: int) -> int:
     """Adds one operation for equations that are one together; returns how many they are, or 0."""
+    known = formula(build, body, at)
+    if known:
+        return known
     key = _key(body.equations[at])
     if key is None or (at and _key(body.equations[at - 1]) == key):
         return 0
@@ -58,8 +63,7 @@ def region(build: Builder, body: Body, at: int) -> int:
     if any(_heavy(equation.raw[0]) for equation in run):
         return 0
     made = {id(v) for e in run for v in e.outputs}
-    inside = [id(v) for e in run for v in e.inputs]
-    outs = [v for e in run for v in e.outputs if build.users[id(v)] > inside.count(id(v))]
+    outs = enclosed(build, run)
     outer = {
         id(v): build.value(v) for e in run for v in e.inputs if not v.literal and id(v) not in made
     }

@@ -11,13 +11,25 @@ from netledger.aten.table import translate
 from netledger.aten.whole import fold
 from netledger.errors import NetledgerError
 from netledger.graph import BUFFER, WEIGHT, Node, Parameter, Recorded, Shape, TensorType
-from netledger.ops import Cast, Constant, Expand, Identity, Op, Opaque, Permute, Reshape, Tensor
+from netledger.ops import (
+    Cast,
+    Constant,
+    Expand,
+    Identity,
+    Op,
+    Opaque,
+    Permute,
+    Reshape,
+    Tensor,
+    Update,
+)
 from netledger.ops.opaque import NO_SIZE
 
 _UNKNOWN = TensorType((NO_SIZE,))
 """What is known of a tensor of which the source says nothing."""
-_IDLE = (Constant, Expand, Reshape, Cast, Identity)
-"""Left out where nothing takes what they make: the zeros that a recurrent layer begins with."""
+_IDLE = (Constant, Expand, Reshape, Cast, Identity, Update)
+"""Left out where nothing takes what they make: the zeros that a recurrent layer begins with, a
+tensor that is changed through its last view."""
 _BARE = Layer((), ())
 _NONE: Mapping[int, tuple[str, Op]] = {}
 _NOTHING = "no multiply-accumulates, nothing stored"

@@ -87,7 +87,7 @@ class Plan:
         _check(net)
 
         def modular(child: Leaf | Block) -> bool:
-            return isinstance(child, Block) or written[child.node.name].module is not None
+            return isinstance(child, Block) or written[child.node.name].chains
 
         root = tree(net.graph, net.ledger, modular, RESERVED)
         root.name = graph.name

@@ -14,7 +14,7 @@ from typing import Any
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from netledger.build.onnx.initial import initial
-from netledger.build.onnx.table import TABLE
+from netledger.build.onnx.table import OTHERS, TABLE
 from netledger.build.onnx.writer import (
     DOMAIN,
     IR_OF_NEWER,
@@ -68,7 +68,7 @@ def written(graph: Graph) -> Writer:
     writer = Writer(natural(graph, channels_last=False))
     for node in writer.graph.nodes:
         place = Place(writer, node)
-        TABLE[type(node.op)](place)
+        TABLE.get(type(node.op), OTHERS)(place)
     return writer
 
 

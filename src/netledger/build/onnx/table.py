@@ -82,3 +82,5 @@ TABLE: dict[type[Op], Rule] = {
     ops.Opaque: without("no rule describes what it computes"),
     ops.Inventory: without("there is no graph, only stored tensors"),
 }
+OTHERS = without("no operator of it is known to do this")
+"""How everything else is written."""

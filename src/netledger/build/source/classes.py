@@ -66,7 +66,10 @@ def write_class(
 
 def is_chain(block: Block, kinds: Kinds) -> bool:
     """True if the children can be called one after the other, as modules."""
-    return block.chain and all(kinds.call(child) is not None for child in block.children)
+    return block.chain and all(
+        kinds.written[child.node.name].chains if isinstance(child, Leaf) else kinds.call(child)
+        for child in block.children
+    )
 
 
 def _constructor(kind: Kind, kinds: Kinds, style: Style, rest: list[str]) -> list[str]:
@@ -158,7 +161,7 @@ def statements(passed: Forward, kinds: Kinds) -> list[str]:
         if (
             place == len(passed.steps) - 1
             and step.outputs == passed.returned
-            and "(" not in targets
+            and targets == ", ".join(step.outputs)
         ):
             return [*found, *lines(value, 2, "return ")]
         found += lines(value, 2, f"{targets} = ")
@@ -176,6 +179,7 @@ def _called(
         targets = written.targets.format(*outputs) if written.targets else targets
         if written.inline is not None:
             return written.inline(inputs), targets
+        return Call(f"self.{child.name}", written.arguments(inputs)), targets
     arguments = tuple(Arg("", Raw(name)) for name in inputs)
     return Call(f"self.{child.name}", arguments), targets
 

@@ -31,11 +31,24 @@ class Written:
         module: The constructor of a layer, if there is one.
         inline: The expression for inputs of these names; a layer is called where it has none.
         targets: How the outputs are unpacked, ``{0}, ({1}, {2})``; by default by commas.
+        given: What a layer is called with for inputs of these names; by default with those.
     """
 
     module: Call | None = None
     inline: Callable[[tuple[str, ...]], Any] | None = None
     targets: str = ""
+    given: Callable[[tuple[str, ...]], tuple[Arg, ...]] | None = None
+
+    @property
+    def chains(self) -> bool:
+        """True for a layer that takes one tensor and makes one, as in a list of layers."""
+        return self.module is not None and not self.targets and self.given is None
+
+    def arguments(self, inputs: tuple[str, ...]) -> tuple[Arg, ...]:
+        """What the layer is called with."""
+        if self.given is not None:
+            return self.given(inputs)
+        return tuple(Arg("", Raw(name)) for name in inputs)
 
 
 @dataclass

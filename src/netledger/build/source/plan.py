@@ -59,6 +59,11 @@ class Site:
         return channels
 
     @property
+    def shared(self) -> bool:
+        """True if another layer has a parameter of it as well."""
+        return any(self.node.name == name for group in self.net.graph.ties for name, _ in group)
+
+    @property
     def spatial(self) -> tuple[int, ...]:
         """The sizes of the first input without batch and channels."""
         return self.shape[1:-1] if self.net.last else self.shape[2:]

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from netledger import ops
 from netledger.build.source.live import execute
 from netledger.build.source.natural import inverse
 from netledger.build.source.weights import Carrier
 from netledger.build.torch.code import Plan
 from netledger.graph import Graph
+from netledger.ops.norm import ChannelNorm
 
 if TYPE_CHECKING:
     from netledger.build import Weights
@@ -86,5 +88,22 @@ def run(model: Any, graph: Graph, arrays: Sequence[Any]) -> list[Any]:
 def _tensor(model: Any, plan: Plan, key: tuple[str, str]) -> Any:
     """The tensor in the model that is a parameter of a node."""
     node, parameter = key
-    module = model.get_submodule(plan.paths[node])
+    op, module = plan.net.origin.node(node).op, model.get_submodule(plan.paths[node])
+    if isinstance(op, ops.MultiHeadAttention):
+        return _projection(module, parameter)
+    if isinstance(op, ChannelNorm) and op.scale != op.center:  # its scale or offset follows it
+        module = module[0 if parameter.startswith("running") else 1]
     return getattr(module, parameter)
+
+
+def _projection(module: Any, parameter: str) -> Any:
+    """A part of what ``nn.MultiheadAttention`` stores: the projections lie in one tensor."""
+    part, _, what = parameter.partition("_")
+    if part == "out":
+        return getattr(module.out_proj, what)
+    alone = getattr(module, f"{part[0]}_proj_weight")
+    if what == "weight" and alone is not None:
+        return alone
+    rows = module.embed_dim
+    at = ("query", "key", "value").index(part)
+    return getattr(module, f"in_proj_{what}")[at * rows : (at + 1) * rows]

@@ -13,7 +13,7 @@ from netledger.build.source.kinds import Kind, Kinds, Written
 from netledger.build.source.names import text
 from netledger.build.source.natural import Natural
 from netledger.build.source.tree import Block, Leaf, tree
-from netledger.build.torch.extras import SCALE
+from netledger.build.torch.extras import EXTRAS
 from netledger.build.torch.table import TABLE
 from netledger.graph import Graph
 
@@ -60,11 +60,11 @@ class Plan:
         written = TABLE.write(net)
 
         def modular(child: Leaf | Block) -> bool:
-            return isinstance(child, Block) or written[child.node.name].module is not None
+            return isinstance(child, Block) or written[child.node.name].chains
 
         root = tree(net.graph, net.ledger, modular, RESERVED)
         root.name = graph.name
-        kinds = Kinds(root, written, "nn.Sequential", last=False, taken=("Tensor", "F", "Scale"))
+        kinds = Kinds(root, written, "nn.Sequential", last=False, taken=("Tensor", "F", *EXTRAS))
         return cls(net, written, root, kinds, dict(root.paths()))
 
     @property
@@ -84,8 +84,9 @@ class Plan:
                 *write_class(kind, self.kinds, STYLE, about, self._rest() if last else []),
             ]
         code = "\n".join([*body, "", "", *self._main()])
-        if re.search(r"(?<![.\w])Scale\(", code):
-            code = f"\n\n{SCALE}{code}"
+        for name, extra in EXTRAS.items():
+            if re.search(rf"(?<![.\w]){name}\(", code):
+                code = f"\n\n{extra}{code}"
         head = [f'"""{Header(self.net, "").title}, in PyTorch."""', "", "import torch"]
         if "F." in code:
             head.append("import torch.nn.functional as F")

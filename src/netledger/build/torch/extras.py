@@ -17,3 +17,27 @@ class Scale(nn.Module):
             x = x * self.weight.view(each)
         return x if self.bias is None else x + self.bias.view(each)
 '''
+
+STORED = '''\
+class Stored(nn.Module):
+    """A tensor by itself."""
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        learned: bool = True,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__()
+        zeros = torch.zeros(shape, dtype=dtype)
+        if learned:
+            self.weight = nn.Parameter(zeros)
+        else:
+            self.register_buffer("weight", zeros)
+
+    def forward(self) -> Tensor:
+        return self.weight
+'''
+
+EXTRAS = {"Scale": SCALE, "Stored": STORED}
+"""By the name of the class."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from netledger import ops
 from netledger.build.source.borders import Pads, effective_padding
-from netledger.build.source.expression import Call, Raw, arg, call, key
+from netledger.build.source.expression import Arg, Call, Raw, arg, call, key
 from netledger.build.source.kinds import Written
 from netledger.build.source.plan import Site, Writer, same
 from netledger.errors import BuildError
+from netledger.graph import BUFFER
 from netledger.ops.base import Op, distinct_axes, each_axis
 from netledger.ops.conv import Convolution
 from netledger.ops.pool import Pool
@@ -175,11 +177,15 @@ def embedding(site: Site) -> Written:
     )
 
 
-def batch_norm(site: Site) -> Written | None:
-    """``nn.BatchNorm2d``; it has a scale and an offset, or neither."""
+def batch_norm(site: Site) -> Written:
+    """``nn.BatchNorm2d``; with a scale or an offset alone, these follow by themselves."""
     op = site.op
     if op.scale != op.center:
-        return None
+        plain = replace(site.node, op=replace(op, scale=False, center=False))
+        own = batch_norm(replace(site, node=plain)).module
+        ends = (key("factor", op.scale, True), key("offset", op.center, True))
+        other = Call("Scale", (arg("num_channels", site.channels), *ends))
+        return Written(Call("nn.Sequential", (Arg("", own), Arg("", other))))
     kind = "InstanceNorm" if isinstance(op, ops.InstanceNorm) else "BatchNorm"
     usual = kind == "BatchNorm"
     return Written(
@@ -324,10 +330,51 @@ def pixel_shuffle(site: Site) -> Written | None:
 
 
 def resize(site: Site) -> Written | None:
-    """``nn.Upsample``: nearest neighbours only, about which all frameworks agree."""
-    if site.op.mode != "nearest" or site.op.scale is None:
+    """``nn.Upsample``; what it calls linear goes by the number of axes."""
+    op, rank = site.op, site.rank - 2
+    mode = LINEAR.get(rank, op.mode) if op.mode in LINEAR.values() else op.mode
+    if mode == "bicubic" and rank != 2:
         return None
-    return Written(Call("nn.Upsample", (key("scale_factor", same(site.op.scale)),)))
+    to = key("size", same(op.size)) if op.scale is None else key("scale_factor", same(op.scale))
+    return Written(Call("nn.Upsample", (to, key("mode", mode, "nearest"))))
+
+
+LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
+
+
+def multi_head(site: Site) -> Written | None:
+    """``nn.MultiheadAttention``, whose heads share out the features."""
+    op = site.op
+    query, keys, values = op.three(tuple(t.shape for t in site.row.input_types))
+    d, d_v, out = op.widths(query)
+    if d != d_v or out != query[-1] or d * op.num_heads != out or site.shared:
+        return None
+    args = (
+        arg("embed_dim", out),
+        arg("num_heads", op.num_heads),
+        key("bias", op.bias, True),
+        key("kdim", keys[-1], out),
+        key("vdim", values[-1], out),
+        key("batch_first", op.batch_first, False),
+    )
+
+    def given(x: tuple[str, ...]) -> tuple[Arg, ...]:
+        three = (x[0], x[min(1, len(x) - 1)], x[-1])
+        return (*(Arg("", Raw(name)) for name in three), key("need_weights", False))
+
+    return Written(Call("nn.MultiheadAttention", args), targets="{0}, _", given=given)
+
+
+def stored(site: Site) -> Written | None:
+    """A tensor by itself, as a layer that takes nothing."""
+    op = site.op
+    if op.to not in ("float32", "float16", "bfloat16", "float64") and op.role != BUFFER:
+        return None
+    ends = (key("learned", op.role != BUFFER, True), key("dtype", Raw(f"torch.{op.to}"), FLOAT))
+    return Written(Call("Stored", (arg("shape", op.shape), *ends)))
+
+
+FLOAT = Raw("torch.float32")
 
 
 def recurrent(name: str) -> Writer:

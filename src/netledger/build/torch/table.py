@@ -48,6 +48,7 @@ WRITERS: dict[type[Op], Writer] = {
     ops.RNN: layers.recurrent("RNN"),
     ops.GRU: layers.recurrent("GRU"),
     ops.LSTM: layers.recurrent("LSTM"),
+    ops.MultiHeadAttention: layers.multi_head,
     ops.ScaledDotProductAttention: moves.attention,
     ops.Flatten: moves.flatten,
     ops.Reshape: moves.reshape,
@@ -61,6 +62,7 @@ WRITERS: dict[type[Op], Writer] = {
     ops.Resize: layers.resize,
     ops.PixelShuffle: layers.pixel_shuffle,
     ops.Reduce: moves.reduce,
+    ops.Tensor: layers.stored,
 }
 
 TABLE = Table("PyTorch", WRITERS, layers.fits, channels_last=False)

@@ -40,7 +40,7 @@ def weights(model: Any, graph: Graph) -> Weights:
     carrier = Carrier(plan.net)
     found = {}
     for key in carrier.shapes:
-        store = storage(graph.node(key[0]).op, key[1])
+        store = storage(graph.node(key[0]), key[1])
         array = np.array(variable(model, plan, key)[...])
         found[key] = carrier.out(key, store.out(array))
     return found
@@ -53,7 +53,7 @@ def load(model: Any, graph: Graph, weights: Weights) -> None:
     plan = Plan.of(graph)
     carrier = Carrier(plan.net)
     for key in carrier.shapes:
-        store = storage(graph.node(key[0]).op, key[1])
+        store = storage(graph.node(key[0]), key[1])
         kept = variable(model, plan, key)
         kept[...] = jnp.asarray(store.into(carrier.into(key, weights)), dtype=kept[...].dtype)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass
 
+from netledger.build.jax.extras import ADAPTIVE, EXTRAS
 from netledger.build.jax.layers import RNGS
 from netledger.build.jax.table import TABLE
 from netledger.build.jax.weights import storage
@@ -23,41 +25,11 @@ STYLE = Style(
     "jax.Array",
     "__call__",
     extra="rngs: nnx.Rngs",
-    reserved=("jax", "jnp", "nnx", "rngs", "local_response_norm", "adaptive_pool"),
+    reserved=("jax", "jnp", "nnx", "rngs", *EXTRAS),
 )
 RESERVED = ("eval", "iter_children", "iter_modules", "perturb", "set_attributes", "sow", "train")
 """What a module has already."""
 
-LRN = '''
-def local_response_norm(
-    x: jax.Array, size: int, alpha: float, beta: float, k: float
-) -> jax.Array:
-    """Divides by neighbouring channels: Krizhevsky and others (2012), 3.3."""
-    before, after = size // 2, (size - 1) // 2
-    window = (1,) * (x.ndim - 1) + (size,)
-    padding = ((0, 0),) * (x.ndim - 1) + ((before, after),)
-    total = jax.lax.reduce_window(
-        x * x, 0.0, jax.lax.add, window, (1,) * x.ndim, padding
-    )
-    return x / (k + alpha / size * total) ** beta
-'''
-ADAPTIVE = '''
-def adaptive_pool(
-    x: jax.Array, sizes: tuple[int, ...], reduce: Callable[..., jax.Array]
-) -> jax.Array:
-    """Pools to a given size: window i of O is floor(i I/O) … ceil((i + 1) I/O)."""
-    for axis, size in enumerate(sizes, start=1):
-        length = x.shape[axis]
-        parts = []
-        for i in range(size):
-            start, stop = i * length // size, -(-(i + 1) * length // size)
-            window = jax.lax.slice_in_dim(x, start, stop, axis=axis)
-            parts.append(reduce(window, axis=axis, keepdims=True))
-        x = jnp.concatenate(parts, axis=axis)
-    return x
-'''
-HELPERS = {"local_response_norm": LRN, "adaptive_pool": ADAPTIVE}
-"""Functions that flax has none of; the source defines those that it calls."""
 FROZEN = '''
 
 class Frozen(nnx.Variable):
@@ -91,7 +63,7 @@ class Plan:
 
         root = tree(net.graph, net.ledger, modular, RESERVED)
         root.name = graph.name
-        taken = ("Callable", "Frozen", "jax", "jnp", "nnx")
+        taken = ("Callable", "Frozen", "jax", "jnp", "nnx", *EXTRAS)
         kinds = Kinds(root, written, "nnx.Sequential", True, taken, (RNGS,))
         return cls(net, written, root, kinds, dict(root.paths()))
 
@@ -112,12 +84,12 @@ class Plan:
         code = "\n".join([*body, "", "", *main])
         said = {node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)}
         frozen = FROZEN if "Frozen" in said else ""
-        helpers = [helper for name, helper in HELPERS.items() if name in said]
+        extras = [extra for name, extra in EXTRAS.items() if name in said]
         head = [f'"""{Header(self.net, "").title}, in JAX with flax nnx."""', ""]
-        if ADAPTIVE in helpers:
+        if ADAPTIVE in extras:
             head += ["from collections.abc import Callable", ""]
-        code = "".join(f"\n{helper}" for helper in helpers) + frozen + code
-        jnp = ["import jax.numpy as jnp"] if "jnp" in said or ADAPTIVE in helpers else []
+        code = "".join(f"\n{extra}" for extra in extras) + frozen + code
+        jnp = ["import jax.numpy as jnp"] if re.search(r"\bjnp\.", code) else []
         head += ["import jax", *jnp, "from flax import nnx"]
         return "\n".join(head) + "\n" + code + "\n"
 
@@ -147,7 +119,7 @@ class Plan:
         found: list[str | int] = []
         for part in self.paths[node].split("."):
             found += ["layers", int(part)] if part.isdigit() else [part]
-        return [*found, *storage(self.net.graph.node(node).op, parameter).path.split(".")]
+        return [*found, *storage(self.net.graph.node(node), parameter).path.split(".")]
 
     def _path(self, node: str, parameter: str) -> str:
         parts = self.place(node, parameter)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from netledger import ops
+from netledger.build.jax.weights import is_cell
 from netledger.build.source.borders import Pads, effective_padding
 from netledger.build.source.expression import Arg, Call, Raw, call
 from netledger.build.source.initialisation import published
 from netledger.build.source.kinds import Written
 from netledger.build.source.plan import Site, Writer, same
+from netledger.graph import BUFFER
 from netledger.ops.base import distinct_axes, each_axis
 from netledger.ops.window import pads
 
@@ -77,7 +79,7 @@ def conv(site: Site) -> Written:
 def conv_transpose(site: Site) -> Written | None:
     """``nnx.ConvTranspose``, whose padding is that of the convolution on the spread-out map."""
     op, rank = site.op, site.rank - 2
-    if isinstance(op.padding, str) or op.groups != 1:
+    if isinstance(op.padding, str):
         return None
     around = []
     for k, d, (before, both), extra in zip(
@@ -89,6 +91,18 @@ def conv_transpose(site: Site) -> Written | None:
     ):
         reach = d * (k - 1)
         around.append((reach - before, reach - (both - before) + extra))
+    if op.groups != 1:  # flax' own has no groups; a convolution on the spread-out map has
+        return layer(
+            "Conv",
+            _arg("in_features", site.channels),
+            _arg("out_features", op.out_channels),
+            _key("kernel_size", each_axis(op.kernel_size, rank)),
+            _key("padding", tuple(around)),
+            _key("input_dilation", each_axis(op.stride, rank)),
+            _key("kernel_dilation", same(op.dilation), 1),
+            _key("feature_group_count", op.groups),
+            _key("use_bias", op.bias, True),
+        )
     return layer(
         "ConvTranspose",
         _arg("in_features", site.channels),
@@ -180,10 +194,11 @@ def dropout(site: Site) -> Written:
 
 
 def multi_head(site: Site) -> Written | None:
-    """``nnx.MultiHeadAttention`` on one tensor."""
+    """``nnx.MultiHeadAttention``; keys and values are equally wide."""
     op, features = site.op, site.shape[-1]
     d, d_v, out = op.widths(site.shape)
-    if len(site.node.inputs) > 1 or d != d_v or not op.batch_first:
+    _, keys, values = op.three(tuple(t.shape for t in site.row.input_types))
+    if keys[-1] != values[-1] or d != d_v or not op.batch_first:
         return None
     return layer(
         "MultiHeadAttention",
@@ -191,9 +206,52 @@ def multi_head(site: Site) -> Written | None:
         _key("in_features", features),
         _key("qkv_features", op.num_heads * d, features),
         _key("out_features", out, features),
+        _key("in_kv_features", keys[-1], features),
         _key("use_bias", op.bias, True),
         _key("decode", False),
     )
+
+
+def recurrent(kind: str) -> Writer:
+    """``nnx.RNN`` over an LSTM with one bias vector; else a class that the source defines."""
+
+    def write(site: Site) -> Written | None:
+        op = site.op
+        if len(site.node.inputs) > 1 or not op.batch_first:
+            return None
+        if kind == "LSTM" and op.projection_size is not None:
+            return None
+        if is_cell(site.node):
+            sizes = (Arg("", site.shape[-1]), Arg("", op.hidden_size), RNGS)
+            cell = Call("nnx.OptimizedLSTMCell", sizes)
+            return layer("RNN", Arg("", cell))
+        if kind == "GRU" and op.bias_vectors == 1:
+            return None
+        made = Call(
+            "Recurrent",
+            (
+                _arg("kind", kind),
+                _arg("in_features", site.shape[-1]),
+                _arg("hidden_size", op.hidden_size),
+                _key("num_layers", op.num_layers, 1),
+                _key("bidirectional", op.bidirectional, False),
+                _key("biases", op.bias_vectors if op.bias else 0, 2),
+                _key("return_sequences", op.return_sequences, True),
+                RNGS,
+            ),
+        )
+        outputs = len(site.node.outputs)
+        names = [f"{{{i}}}" for i in range(outputs)]
+        return Written(made, targets=", ".join([*names, "*_"] if outputs == 1 else names))
+
+    return write
+
+
+def stored(site: Site) -> Written:
+    """A tensor by itself, as a layer that takes nothing."""
+    op = site.op
+    ends = (_key("learned", op.role != BUFFER, True), _key("dtype", op.to, "float32"))
+    return Written(Call("Stored", (_arg("shape", op.shape), *ends)))
 
 
 def pool(site: Site) -> Written | None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from netledger.build.jax.layers import inline
-from netledger.build.source.expression import Items, Raw, call
+from netledger.build.source.expression import Call, Items, Raw, call
 from netledger.build.source.kinds import Written
-from netledger.build.source.plan import Site, Writer, batch_free
+from netledger.build.source.plan import LINEAR, Site, Writer, batch_free, whole_steps
 from netledger.ops.base import distinct_axes, each_axis
 from netledger.ops.window import pads
 
@@ -169,18 +169,26 @@ def border(site: Site) -> Written | None:
 
 
 def resize(site: Site) -> Written | None:
-    """``jnp.repeat`` along each axis: nearest neighbours, about which all frameworks agree."""
-    op = site.op
-    if op.mode != "nearest" or op.scale is None:
+    """``jnp.repeat`` for whole steps to nearest neighbours; ``jax.image.resize`` between them."""
+    if site.op.mode in LINEAR:
+        return Written(inline=lambda x: _between(x[0], site.made[1:]))
+    steps = whole_steps(site)
+    if steps is None:
         return None
 
     def write(x: tuple[str, ...]) -> Any:
         value: Any = Raw(x[0])
-        for axis, times in enumerate(each_axis(op.scale, site.rank - 2), start=1):
+        for axis, times in enumerate(steps, start=1):
             value = call("jnp.repeat", value, times, axis=axis)
         return value
 
     return Written(inline=write)
+
+
+def _between(x: str, made: tuple[Any, ...]) -> Call:
+    """Numbers between their neighbours, for a batch of any size."""
+    shape = Items((Raw(f"{x}.shape[0]"), *made), "()")
+    return call("jax.image.resize", Raw(x), shape, "linear", antialias=False)
 
 
 def einsum(site: Site) -> Written:

@@ -53,6 +53,9 @@ WRITERS: dict[type[Op], Writer] = {
     ops.Maximum: moves.folded("jnp.maximum"),
     ops.Minimum: moves.folded("jnp.minimum"),
     ops.Average: moves.average,
+    ops.RNN: layers.recurrent("RNN"),
+    ops.GRU: layers.recurrent("GRU"),
+    ops.LSTM: layers.recurrent("LSTM"),
     ops.MultiHeadAttention: layers.multi_head,
     ops.Flatten: moves.flatten,
     ops.Reshape: moves.reshape,
@@ -65,6 +68,7 @@ WRITERS: dict[type[Op], Writer] = {
     ops.Pad: moves.border,
     ops.Resize: moves.resize,
     ops.Reduce: moves.reduce,
+    ops.Tensor: layers.stored,
 }
 
 TABLE = Table("JAX", WRITERS, fits, channels_last=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from netledger import ops
+from netledger.graph import Node
 from netledger.ops.base import Op
 
 
@@ -79,11 +80,49 @@ STORAGE: dict[type[Op], dict[str, Storage]] = {
 }
 
 
-def storage(op: Op, parameter: str) -> Storage:
-    """Where a parameter of an operation is; what has no entry is called the same and kept as is."""
+def storage(node: Node, parameter: str) -> Storage:
+    """Where a parameter of a layer is; what has no entry is called the same and kept as is."""
+    op = node.op
     if isinstance(op, ops.MultiHeadAttention):
         return _attention(op, parameter)
+    if isinstance(op, ops.ConvTranspose) and op.groups != 1 and parameter == "weight":
+        return _grouped(op.groups)
+    if is_cell(node):
+        return CELL[parameter]
     return STORAGE.get(type(op), {}).get(parameter, Storage(parameter))
+
+
+def _grouped(groups: int) -> Storage:
+    """A transposed convolution in groups, kept as a convolution on the spread-out map."""
+
+    def into(array: Any) -> Any:
+        parts = _flipped(array).reshape(groups, -1, *array.shape[1:])  # (G, in/G, out/G, *k)
+        turned = parts.transpose(*range(3, parts.ndim), 1, 0, 2)
+        return turned.reshape(*turned.shape[:-2], -1)
+
+    def out(array: Any) -> Any:
+        parts = array.reshape(*array.shape[:-1], groups, -1)  # (*k, in/G, G, out/G)
+        n = parts.ndim
+        turned = parts.transpose(n - 2, n - 3, n - 1, *range(n - 3))
+        return _flipped(turned.reshape(-1, *turned.shape[2:]))
+
+    return Storage("kernel", into, out)
+
+
+CELL = {
+    "weight_ih_l0": Storage("cell.dense_i.kernel", _turned, _turned),
+    "weight_hh_l0": Storage("cell.dense_h.kernel", _turned, _turned),
+    "bias_ih_l0": Storage("cell.dense_h.bias"),
+}
+"""An LSTM with one bias vector, which is a cell of flax."""
+
+
+def is_cell(node: Node) -> bool:
+    """True for a recurrent layer that flax has a cell for."""
+    op = node.op
+    if not isinstance(op, ops.LSTM) or op.num_layers > 1 or op.bidirectional or not op.bias:
+        return False
+    return op.return_sequences and op.bias_vectors == 1 and len(node.outputs) == 1
 
 
 def _attention(op: ops.MultiHeadAttention, parameter: str) -> Storage:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from netledger import ops
 from netledger.build.keras.code import Plan
+from netledger.build.keras.weights import storage
 from netledger.build.source.live import execute
 from netledger.build.source.natural import inverse
 from netledger.build.source.weights import Carrier
@@ -45,8 +45,9 @@ def weights(model: Any, graph: Graph) -> Weights:
     carrier = Carrier(plan.net)
     found = {}
     for key, shape in carrier.shapes.items():
-        stored = _numpy(_variable(model, plan, key))
-        array = np.ascontiguousarray(to_canonical(_op(plan, key), key[1], stored).reshape(shape))
+        stored = storage(_op(plan, key), key[1])
+        kept = _numpy(_variable(model, plan, key))
+        array = np.ascontiguousarray(stored.out(kept).reshape(shape))
         found[key] = carrier.out(key, array)
     return found
 
@@ -57,8 +58,8 @@ def load(model: Any, graph: Graph, weights: Weights) -> None:
     carrier = Carrier(plan.net)
     for key in carrier.shapes:
         variable = _variable(model, plan, key)
-        array = to_keras(_op(plan, key), key[1], carrier.into(key, weights), tuple(variable.shape))
-        variable.assign(array)
+        stored = storage(_op(plan, key), key[1])
+        variable.assign(stored.into(carrier.into(key, weights), _numpy(variable)))
 
 
 def run(model: Any, graph: Graph, arrays: Sequence[Any]) -> list[Any]:
@@ -91,30 +92,6 @@ def _numpy(tensor: Any) -> Any:
         return keras.ops.convert_to_numpy(tensor)
 
 
-NORM = {
-    "weight": "gamma",
-    "bias": "beta",
-    "running_mean": "moving_mean",
-    "running_var": "moving_variance",
-}
-KERNEL = {"weight": "kernel", "bias": "bias"}
-ATTRIBUTES: dict[type[Op], dict[str, str]] = {
-    ops.BatchNorm: NORM,
-    ops.GroupNorm: NORM,
-    ops.LayerNorm: NORM,
-    ops.Scale: NORM,
-    ops.RMSNorm: {"weight": "scale"},
-    ops.Embedding: {"weight": "embeddings"},
-    ops.PReLU: {"weight": "alpha"},
-    ops.LSTM: {
-        "weight_ih_l0": "cell.kernel",
-        "weight_hh_l0": "cell.recurrent_kernel",
-        "bias_ih_l0": "cell.bias",
-    },
-}
-"""What our parameters are called in Keras' layers; ``kernel`` and ``bias`` elsewhere."""
-
-
 def _op(plan: Plan, key: tuple[str, str]) -> Op:
     return plan.net.origin.node(key[0]).op
 
@@ -122,36 +99,6 @@ def _op(plan: Plan, key: tuple[str, str]) -> Op:
 def _variable(model: Any, plan: Plan, key: tuple[str, str]) -> Any:
     """The variable in the model that is a parameter of a node."""
     found = model.get_layer(plan.layers[key[0]])
-    for name in ATTRIBUTES.get(type(_op(plan, key)), KERNEL)[key[1]].split("."):
+    for name in storage(_op(plan, key), key[1]).path.split("."):
         found = getattr(found, name)
     return found
-
-
-def to_canonical(op: Op, parameter: str, array: Any) -> Any:
-    """A variable as an array in canonical layout; a depthwise kernel still needs reshaping."""
-    if not parameter.startswith("weight") or array.ndim < 2:
-        return array
-    if isinstance(op, ops.Linear | ops.LSTM):
-        return array.T
-    if isinstance(op, ops.DepthwiseConv | ops.ConvTranspose):  # (*k, C, M) and (*k, out, in)
-        spatial = range(array.ndim - 2)
-        ends = (-2, -1) if isinstance(op, ops.DepthwiseConv) else (-1, -2)
-        return array.transpose(*(array.ndim + e for e in ends), *spatial)
-    if isinstance(op, ops.Conv):  # (*k, in / groups, out)
-        return array.transpose(array.ndim - 1, array.ndim - 2, *range(array.ndim - 2))
-    return array
-
-
-def to_keras(op: Op, parameter: str, array: Any, shape: tuple[int, ...]) -> Any:
-    """An array in canonical layout as the variable of a shape."""
-    if not parameter.startswith("weight") or array.ndim < 2:
-        return array.reshape(shape)
-    if isinstance(op, ops.Linear | ops.LSTM):
-        return array.T
-    spatial = range(2, array.ndim)
-    if isinstance(op, ops.DepthwiseConv):
-        channels = array.reshape(shape[-2], shape[-1], *array.shape[2:])
-        return channels.transpose(*spatial, 0, 1)
-    if isinstance(op, ops.ConvTranspose | ops.Conv):
-        return array.transpose(*spatial, 1, 0)
-    return array

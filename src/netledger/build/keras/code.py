@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from netledger.build.keras.extras import LOCAL_RESPONSE_NORM, NORMAL, SCALE
+from netledger.build.keras.extras import EXTRAS, NORMAL
 from netledger.build.keras.table import TABLE
 from netledger.build.source.classes import annotation, signature
 from netledger.build.source.expression import INDENT, Arg, Call, Items, Lined, Raw, flat, lines
@@ -84,8 +84,7 @@ class Plan:
         code = "\n".join(functions)
         init = published(self.net.origin)
         extras = [NORMAL.format(std=init.std)] if init is not None else []
-        extras += [LOCAL_RESPONSE_NORM] if "LocalResponseNormalization(" in code else []
-        extras += [SCALE] if re.search(r"(?<![.\w])Scale\(", code) else []
+        extras += [t for n, t in EXTRAS.items() if re.search(rf"(?<![.\w]){n}\(", code)]
         code = "".join(f"\n\n{extra.rstrip()}\n" for extra in extras) + code
         words = "layers, ops" if re.search(r"\bops\.", code) else "layers"
         title = Header(self.net, "").title
@@ -129,7 +128,7 @@ class Plan:
         inputs = [self._input(name) for name in graph.inputs]
         leaves = [child for child in block.children if isinstance(child, Leaf)]
         plain = len(leaves) == len(block.children)
-        if block.chain and plain and all(self.written[c.node.name].module for c in leaves):
+        if block.chain and plain and all(self.written[c.node.name].chains for c in leaves):
             layers: list[tuple[Any, str]] = [(inputs[0], "")]
             layers += [(self._made(c, None), note(c)) for c in leaves]
             listed = Lined("", tuple(layers), brackets="[]")
@@ -176,9 +175,16 @@ class Plan:
             inline = self.written[step.child.node.name].inline
             assert inline is not None
             return lines(inline(step.inputs), 1, before)
-        joined = ", ".join(step.inputs)
+        written = self.written[step.child.node.name]
+        given = written.arguments(step.inputs or (self._anything(kind),))
+        joined = ", ".join(flat(arg.value) for arg in given)
         after = f"([{joined}])" if _takes_a_list(step.child) else f"({joined})"
         return lines(value, 1, before, after, about)
+
+    def _anything(self, kind: Kind | None) -> str:
+        """A variable that is always there, for a layer that needs no input of its own."""
+        block = kind.block if kind else _spread(self.root, self.kinds)
+        return forward(block, self._reserved(kind)).arguments[0]
 
     def _made(self, child: Leaf | Block, kind: Kind | None) -> Call | None:
         """The call that makes a layer, or a module, with its name."""

@@ -67,3 +67,38 @@ def normal() -> keras.initializers.Initializer:
     """Initial weights as published: N(0, {std}²)."""
     return keras.initializers.RandomNormal(stddev={std})
 '''
+
+STORED = '''\
+@keras.saving.register_keras_serializable("netledger")
+class Stored(layers.Layer):
+    """A tensor by itself, whatever the layer is called with."""
+
+    def __init__(self, shape: tuple, learned: bool = True, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.shape, self.learned = tuple(shape), learned
+
+    def build(self, input_shape: tuple) -> None:
+        self.kernel = self.add_weight(
+            name="kernel" if self.learned else "moving_kernel",
+            shape=self.shape,
+            initializer="zeros",
+            trainable=self.learned,
+        )
+
+    def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        return ops.convert_to_tensor(self.kernel)
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return self.shape
+
+    def get_config(self) -> dict:
+        own = {"shape": self.shape, "learned": self.learned}
+        return {**super().get_config(), **own}
+'''
+
+EXTRAS = {
+    "LocalResponseNormalization": LOCAL_RESPONSE_NORM,
+    "Scale": SCALE,
+    "Stored": STORED,
+}
+"""By the name of the class."""

@@ -7,10 +7,11 @@ from typing import Any
 
 from netledger import ops
 from netledger.build.source.borders import Pads
-from netledger.build.source.expression import Call, Raw, arg, call, key
+from netledger.build.source.expression import Arg, Call, Raw, arg, call, key
 from netledger.build.source.kinds import Written
-from netledger.build.source.plan import Site, Writer, same
+from netledger.build.source.plan import LINEAR, Site, Writer, same, whole_steps
 from netledger.errors import BuildError
+from netledger.graph import BUFFER
 from netledger.ops.base import Op, distinct_axes, each_axis
 from netledger.ops.conv import Convolution
 from netledger.ops.pool import Pool
@@ -346,23 +347,66 @@ def dropout(site: Site) -> Written:
 
 
 def resize(site: Site) -> Written | None:
-    """``layers.UpSampling2D``: nearest neighbours only, about which all frameworks agree."""
-    if site.op.mode != "nearest" or site.op.scale is None:
+    """``layers.UpSampling2D`` by whole steps, ``layers.Resizing`` in between; others disagree."""
+    rank = site.rank - 2
+    steps = whole_steps(site)
+    if steps is not None:
+        return Written(Call(f"layers.UpSampling{rank}D", (arg("size", same(steps)),)))
+    if site.op.mode not in LINEAR or rank != 2:
         return None
-    size = arg("size", same(site.op.scale))
-    return Written(Call(f"layers.UpSampling{site.rank - 2}D", (size,)))
+    sizes = (arg("height", site.made[1]), arg("width", site.made[2]))
+    return Written(Call("layers.Resizing", sizes))
 
 
-def lstm(site: Site) -> Written | None:
-    """``layers.LSTM``, from a state of zeros; Keras has one bias."""
+def multi_head(site: Site) -> Written | None:
+    """``layers.MultiHeadAttention``, which takes the values before the keys."""
     op = site.op
-    plain = op.num_layers == 1 and not op.bidirectional and op.projection_size is None
-    if not plain or not op.batch_first or (op.bias and op.bias_vectors != 1):
+    if not op.batch_first:
         return None
-    if len(site.node.inputs) > 1 or len(site.node.outputs) > 1:
-        return None
-    ends = (
-        key("return_sequences", op.return_sequences, False),
+    d, d_v, out = op.widths(site.shape)
+    args = (
+        arg("num_heads", op.num_heads),
+        arg("key_dim", d),
+        key("value_dim", d_v, d),
         key("use_bias", op.bias, True),
+        key("output_shape", out, site.shape[-1]),
     )
-    return Written(Call("layers.LSTM", (arg("units", op.hidden_size), *ends)))
+
+    def given(x: tuple[str, ...]) -> tuple[Arg, ...]:
+        keys = x[min(1, len(x) - 1)]
+        three = (x[0], x[-1], keys) if x[-1] != keys else (x[0], keys)
+        return tuple(Arg("", Raw(name)) for name in three)
+
+    return Written(Call("layers.MultiHeadAttention", args), given=given)
+
+
+def stored(site: Site) -> Written | None:
+    """A tensor by itself, in a class of its own; in Keras a layer has to take something."""
+    op = site.op
+    if op.note:  # nothing takes it, so no model would have it
+        return None
+    ends = (key("learned", op.role != BUFFER, True), key("dtype", op.to, "float32"))
+    return Written(Call("Stored", (arg("shape", op.shape), *ends)))
+
+
+def recurrent(name: str) -> Writer:
+    """``layers.LSTM`` and its like, from a state of zeros; a GRU alone may have two biases."""
+
+    def write(site: Site) -> Written | None:
+        op, gru = site.op, isinstance(site.op, ops.GRU)
+        if op.num_layers > 1 or not op.batch_first or getattr(op, "projection_size", None):
+            return None
+        if op.bias and op.bias_vectors != 1 and not gru:
+            return None
+        if len(site.node.inputs) > 1 or len(site.node.outputs) > 1:
+            return None
+        ends = [
+            key("return_sequences", op.return_sequences, False),
+            key("use_bias", op.bias, True),
+        ]
+        if gru:
+            ends.append(key("reset_after", op.bias_vectors == 2, True))
+        made = Call(f"layers.{name}", (arg("units", op.hidden_size), *ends))
+        return Written(Call("layers.Bidirectional", (Arg("", made),)) if op.bidirectional else made)
+
+    return write

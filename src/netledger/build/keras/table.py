@@ -42,7 +42,10 @@ WRITERS: dict[type[Op], Writer] = {
     ops.Maximum: moves.merge("Maximum"),
     ops.Minimum: moves.merge("Minimum"),
     ops.Average: moves.merge("Average"),
-    ops.LSTM: layers.lstm,
+    ops.RNN: layers.recurrent("SimpleRNN"),
+    ops.GRU: layers.recurrent("GRU"),
+    ops.LSTM: layers.recurrent("LSTM"),
+    ops.MultiHeadAttention: layers.multi_head,
     ops.Flatten: moves.flatten,
     ops.Reshape: moves.reshape,
     ops.Permute: moves.permute,
@@ -53,6 +56,7 @@ WRITERS: dict[type[Op], Writer] = {
     ops.Pad: layers.pad,
     ops.Resize: layers.resize,
     ops.Reduce: moves.reduce,
+    ops.Tensor: layers.stored,
 }
 
 TABLE = Table("Keras", WRITERS, layers.fits, channels_last=True)

@@ -183,4 +183,27 @@ def batch_free(shape: Shape) -> tuple[int, ...]:
     return tuple(-1 if d is BATCH else d for d in shape)  # type: ignore[misc]
 
 
-__all__ = ["Site", "Table", "Writer", "batch_free", "check_known", "replace", "same"]
+LINEAR = ("linear", "bilinear", "trilinear")
+"""What a map is resized by that all frameworks interpolate alike, whatever they call it."""
+
+
+def whole_steps(site: Site) -> tuple[int, ...] | None:
+    """How many times larger a map becomes, where all frameworks agree about nearest neighbours."""
+    pairs = zip(site.spatial, site.made[1:-1] if site.net.last else site.made[2:], strict=True)
+    steps = [divmod(o, i) for i, o in pairs]
+    if site.op.mode != "nearest" or any(rest for _, rest in steps):
+        return None
+    return tuple(times for times, _ in steps)
+
+
+__all__ = [
+    "LINEAR",
+    "Site",
+    "Table",
+    "Writer",
+    "batch_free",
+    "check_known",
+    "replace",
+    "same",
+    "whole_steps",
+]

@@ -56,6 +56,20 @@ ALIKE = {
     "log softmax": (ops.Softmax(log=True), (9,)),
     "part": (ops.Slice(1, 1, -1, 2), (8, 3)),
     "resize": (ops.Resize(scale=2), (3, 4, 2)),
+    "resize to a size": (ops.Resize(size=(7, 9), mode="bilinear"), (3, 4, 2)),
+    "resize a row": (ops.Resize(scale=2, mode="linear"), (4, 2)),
+    "transposed in groups": (
+        ops.ConvTranspose(6, 3, stride=2, groups=2, padding=1, output_padding=1),
+        (4, 5, 4),
+    ),
+    "LSTM with one bias": (ops.LSTM(6, bias_vectors=1), (5, 3)),
+    "LSTM, last step": (ops.LSTM(6, bias_vectors=1, return_sequences=False), (5, 3)),
+    "LSTM, two layers, both ways": (ops.LSTM(6, num_layers=2, bidirectional=True), (5, 3)),
+    "GRU both ways, last step": (
+        ops.GRU(6, bidirectional=True, return_sequences=False),
+        (5, 3),
+    ),
+    "RNN without biases": (ops.RNN(6, bias=False), (5, 3)),
 }
 
 
@@ -162,8 +176,8 @@ def test_the_code_runs_by_itself(tmp_path: Path) -> None:
 
 
 REFUSED = {
-    "recurrent": (
-        ops.LSTM(8),
+    "projected": (
+        ops.LSTM(8, projection_size=4),
         (5, 3),
         "BuildError: layer (LSTM): JAX cannot express this LSTM (state of 8)\n"
         "  input   input: float32[N, 5, 3]\n"

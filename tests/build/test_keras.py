@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import netledger
-from netledger import Graph, NetledgerError, zoo
+from netledger import NetledgerError, zoo
 from netledger.build import write
 from netledger.build.narrow import narrow
 from netledger.builder import Network
@@ -104,88 +104,3 @@ def test_an_average_that_keras_cannot_take() -> None:
     net(AvgPool(3, stride=2, padding=1, rounding="ceil_clipped"), name="mean")
     with pytest.raises(NetledgerError, match=r"mean \(AvgPool\): Keras cannot"):
         write(net.graph(), "keras")
-
-
-def in_torch(graph: Graph, target: Any, weights: Any, x: Any) -> Any:
-    """What the network gives in PyTorch, with weights of its source by position."""
-    import numpy as np
-
-    builder = target("torch")
-    model = builder.make(graph)
-    builder.load(model, graph, weights)
-    return builder.run(model, graph, [np.asarray(x)])[0]
-
-
-def by_position(graph: Graph, stored: list[Any]) -> dict[tuple[str, str], Any]:
-    """Weights that a framework lists layer by layer, as those of the network's layers."""
-    names = [(row.name, p) for row in infer(graph).ops for p in row.parameters]
-    assert len(names) == len(stored)
-    found = {}
-    for (name, p), array in zip(names, stored, strict=True):
-        kernel = array.ndim >= 2
-        moved = array.transpose(-1, -2, *range(array.ndim - 2)) if kernel else array
-        assert moved.shape == tuple(p.shape), (name, p)
-        found[name, p.name] = moved
-    return found
-
-
-def keras_model(name: str) -> Any:
-    """A network of Keras' own; AlexNet, which is not among them, as a listing would have it."""
-    layers = keras.layers
-    if name == "resnet50":
-        return keras.applications.ResNet50(weights=None)
-    if name == "alexnet":
-        kernels = ((96, 11, 4, "valid"), (256, 5, 1, "same"), (384, 3, 1, "same"))
-        listed = [keras.Input((227, 227, 3))]
-        for i, (filters, size, strides, padding) in enumerate(
-            (*kernels, kernels[2], (256, 3, 1, "same"))
-        ):
-            listed.append(layers.Conv2D(filters, size, strides, padding, activation="relu"))
-            if i in (0, 1, 4):
-                listed.append(layers.MaxPooling2D(3, 2))
-        listed += [layers.Flatten(), layers.Dense(512, "relu"), layers.Dropout(0.5)]
-        return keras.Sequential([*listed, layers.Dense(1000, "softmax")])
-    x = inputs = keras.Input((224, 224, 3))
-
-    def conv(x: Any, filters: int, size: int, strides: int = 1) -> Any:
-        x = layers.Conv2D(filters, size, strides, padding="same", use_bias=False)(x)
-        return layers.ReLU()(layers.BatchNormalization()(x))
-
-    x = layers.MaxPooling2D(3, 2, padding="same")(conv(x, 64, 7, 2))
-    x = layers.MaxPooling2D(3, 2, padding="same")(conv(conv(x, 64, 1), 192, 3))
-    for one, a, b, c, d, pool in ((64, 96, 128, 16, 32, 32), (128, 128, 192, 32, 96, 64)):
-        pooled = layers.MaxPooling2D(3, 1, padding="same")(x)
-        branches = [conv(x, one, 1), conv(conv(x, a, 1), b, 3), conv(conv(x, c, 1), d, 5)]
-        x = layers.Concatenate()([*branches, conv(pooled, pool, 1)])
-    x = layers.GlobalAveragePooling2D()(x)
-    return keras.Model(inputs, layers.Dense(1000)(layers.Dropout(0.4)(x)))
-
-
-@pytest.mark.parametrize(
-    "name", ["alexnet", "googlenet", pytest.param("resnet50", marks=pytest.mark.slow)]
-)
-def test_a_keras_file_in_pytorch(
-    name: str, target: Any, close: Close, tmp_path: Path, images: Any
-) -> None:
-    """The file is read by us, its weights by Keras; both networks see the same images."""
-    import numpy as np
-
-    keras.utils.set_random_seed(0)
-    model = keras_model(name)
-    rng = np.random.default_rng(0)
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            width = layer.gamma.shape
-            layer.set_weights([rng.uniform(0.5, 1.5, width) for _ in range(4)])
-    model.save(tmp_path / "net.keras")
-    graph = netledger.read(tmp_path / "net.keras")
-    owners = {layer.name: layer for layer in model.layers}
-    stored = [
-        w.value.detach().numpy()
-        for row in infer(graph).ops
-        if row.parameters
-        for w in owners[row.name].weights
-    ]
-    x = images(graph)
-    expected = model(x[0], training=False).detach().numpy()
-    close([expected], [in_torch(graph, target, by_position(graph, stored), x[0])])

@@ -252,6 +252,14 @@ REFUSED = {
         "  input   input: float32[N, 2, 5, 5]\n"
         "  hint    build another target, or change the layer; nothing was built",
     ),
+    "no operator": (
+        ops.Repeat((2,)),
+        (4,),
+        "BuildError: layer (Repeat): ONNX cannot express this Repeat: "
+        "no operator of it is known to do this\n"
+        "  input   input: float32[N, 4]\n"
+        "  hint    build another target, or change the layer; nothing was built",
+    ),
     "projected": (
         ops.LSTM(8, projection_size=4),
         (5, 3),

@@ -10,6 +10,7 @@ from netledger.build import torch as target
 from netledger.build.source.forward import Forward, forward
 from netledger.build.source.tree import Block, Leaf
 from netledger.build.torch.code import STYLE, Plan
+from netledger.ops import Tensor
 from netledger.ops.recurrent import Recurrent
 from netledger.verify.run import Case, Observed
 from netledger.verify.watch import Spans, Watcher, spans
@@ -103,6 +104,8 @@ def _backward(model: Any, arrays: Any, case: Case, found: Observed) -> None:
     found.saved_bytes = kept.bytes
     grads = [p.grad for p in model.parameters() if p.grad is not None]
     found.totals["gradients"] = sum(g.numel() for g in grads)
+    if any(isinstance(node.op, Tensor) and node.op.note for node in case.graph.nodes):
+        found.whys["gradients"] = "the network stores tensors that it never uses"
 
 
 def mean(made: Any) -> Any:

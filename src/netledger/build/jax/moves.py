@@ -135,10 +135,17 @@ def permute(site: Site) -> Written:
 
 def expand(site: Site) -> Written | None:
     """``jnp.broadcast_to``, if no size follows from another tensor."""
-    shape = site.made
-    if not all(isinstance(d, int) for d in shape):
+    first, *rest = site.made
+    if isinstance(first, int):
+        return inline("jnp.broadcast_to", site.made)
+    if site.shape[0] is not first:
         return None
-    return inline("jnp.broadcast_to", shape)
+
+    def write(x: tuple[str, ...]) -> Any:
+        shape = Items((Raw(f"{x[0]}.shape[0]"), *rest), "()")
+        return call("jnp.broadcast_to", Raw(x[0]), shape)
+
+    return Written(inline=write)
 
 
 def reduce(site: Site) -> Written | None:
@@ -209,6 +216,24 @@ def cast(site: Site) -> Written | None:
     return Written(
         inline=lambda x: call(f"{x[0]}.astype", Raw(f"jnp.{to}_" if to == "bool" else f"jnp.{to}"))
     )
+
+
+def attention(site: Site) -> Written | None:
+    """Softmax of the scores, times the values; without a mask."""
+    if len(site.node.inputs) != 3 or site.row.input_types[1].shape[:-2] != site.shape[:-2]:
+        return None
+    size = site.shape[-1]
+
+    def write(x: tuple[str, ...]) -> Any:
+        query, keys, values = x
+        return Raw(f"nnx.softmax({query} @ {keys}.swapaxes(-1, -2) / {size}**0.5) @ {values}")
+
+    return Written(inline=write)
+
+
+def where(site: Site) -> Written | None:
+    """``jnp.where``, of two tensors."""
+    return inline("jnp.where") if len(site.node.inputs) == 3 else None
 
 
 def simple(function: str) -> Writer:

@@ -245,6 +245,19 @@ def group_norm(site: Site) -> Written:
     )
 
 
+def instance_norm(site: Site) -> Written | None:
+    """``layers.GroupNormalization``, every channel a group of its own."""
+    op = site.op
+    if op.running_stats:
+        return None
+    ends = (
+        key("epsilon", op.epsilon, 1e-3),
+        key("center", op.center, True),
+        key("scale", op.scale, True),
+    )
+    return Written(Call("layers.GroupNormalization", (arg("groups", -1), *ends)))
+
+
 def layer_norm(site: Site) -> Written | None:
     """``layers.LayerNormalization``, over the last axes."""
     op = site.op

@@ -29,9 +29,16 @@ def permute(site: Site) -> Written | None:
     return Written(Call("layers.Permute", (arg("dims", order[1:]),))) if order[0] == 0 else None
 
 
-def merge(name: str) -> Writer:
-    """``layers.Add``, ``layers.Multiply`` and their like."""
-    return lambda site: Written(Call(f"layers.{name}"))
+def merge(name: str, sign: str = "") -> Writer:
+    """``layers.Add`` and its like, for tensors of a batch; else the sign itself."""
+
+    def write(site: Site) -> Written | None:
+        shapes = [t.shape for t in site.row.input_types]
+        if len({(len(shape), shape[:1]) for shape in shapes}) == 1:
+            return Written(Call(f"layers.{name}"))
+        return chained(sign)(site) if sign else None  # such layers would stretch another axis
+
+    return write
 
 
 def chained(sign: str) -> Writer:
@@ -90,3 +97,36 @@ def einsum(site: Site) -> Written:
     ins, out = site.op.terms(len(site.node.inputs))
     equation = f"{','.join(ins)}->{out}"
     return Written(inline=lambda x: call("ops.einsum", equation, *map(Raw, x)))
+
+
+def attention(site: Site) -> Written | None:
+    """Softmax of the scores, times the values; without a mask."""
+    if len(site.node.inputs) != 3 or site.row.input_types[1].shape[:-2] != site.shape[:-2]:
+        return None
+    size = site.shape[-1]
+
+    def write(x: tuple[str, ...]) -> Raw:
+        query, keys, values = x
+        scores = f"{query} @ ops.swapaxes({keys}, -1, -2)"
+        return Raw(f"ops.softmax({scores} / {size}**0.5) @ {values}")
+
+    return Written(inline=write)
+
+
+def where(site: Site) -> Written | None:
+    """`keras.ops.where`, of two tensors."""
+    if len(site.node.inputs) < 3:
+        return None  # the other number is not kept
+    return Written(inline=lambda x: call("ops.where", *map(Raw, x)))
+
+
+def cast(site: Site) -> Written:
+    """`keras.ops.cast`."""
+    to = site.op.to
+    return Written(inline=lambda x: call("ops.cast", Raw(x[0]), to))
+
+
+def glu(site: Site) -> Written:
+    """`keras.ops.glu`."""
+    axis = site.op.axis
+    return Written(inline=lambda x: call("ops.glu", Raw(x[0]), axis=axis))

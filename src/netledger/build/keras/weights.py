@@ -62,6 +62,7 @@ STORAGE: dict[type[Op], dict[str, Storage]] = {
     ops.DepthwiseConv: {"weight": Storage("kernel", _depthwise, _depthwise_out)},
     ops.Linear: {"weight": Storage("kernel", _turned, _turned)},
     ops.BatchNorm: NORM,
+    ops.InstanceNorm: NORM,
     ops.GroupNorm: NORM,
     ops.LayerNorm: NORM,
     ops.Scale: NORM,

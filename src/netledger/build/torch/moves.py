@@ -91,10 +91,12 @@ def permute(site: Site) -> Written:
     return Written(inline=lambda x: call(f"{x[0]}.permute", *order))
 
 
-def expand(site: Site) -> Written:
+def expand(site: Site) -> Written | None:
     """``Tensor.expand``."""
     shape = site.op.shape
     if any(not isinstance(d, int) for d in shape):
+        if site.shape[0] is not shape[0]:  # the batch of another tensor
+            return None
         return Written(inline=lambda x: call(f"{x[0]}.expand", *batch_free(shape)))
     return Written(inline=lambda x: call(f"{x[0]}.expand", *shape))
 
@@ -149,6 +151,13 @@ def attention(site: Site) -> Written | None:
     if len(site.node.inputs) != 3 or site.row.input_types[1].shape[:-2] != site.shape[:-2]:
         return None
     return Written(inline=lambda x: call("F.scaled_dot_product_attention", *map(Raw, x)))
+
+
+def where(site: Site) -> Written | None:
+    """``torch.where``, of two tensors."""
+    if len(site.node.inputs) < 3:
+        return None  # the other number is not kept
+    return Written(inline=lambda x: call("torch.where", *map(Raw, x)))
 
 
 def simple(function: str) -> Callable[[Site], Written]:

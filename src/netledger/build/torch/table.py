@@ -45,6 +45,7 @@ WRITERS: dict[type[Op], Writer] = {
     ops.Maximum: moves.folded("torch.maximum"),
     ops.Minimum: moves.folded("torch.minimum"),
     ops.Average: moves.average,
+    ops.Where: moves.where,
     ops.RNN: layers.recurrent("RNN"),
     ops.GRU: layers.recurrent("GRU"),
     ops.LSTM: layers.recurrent("LSTM"),

@@ -39,6 +39,7 @@ from netledger.ops import (
     Slice,
     Softmax,
     Split,
+    Tensor,
 )
 
 torch = pytest.importorskip("torch")
@@ -399,3 +400,39 @@ def test_narrow_networks() -> None:
         narrow(graph, -1)
     buffers = [p for row in infer(graph).ops for p in row.parameters if p.role == BUFFER]
     assert not buffers
+
+
+def twice(kind: str) -> Graph:
+    """Two like modules, in each of which stands one that is not like the other's."""
+    net = Network("n", (8, 8, 4))
+    for i in (1, 2):
+        with net.scope(f"layer{i}"):
+            with net.scope("0"):
+                net.chain(Conv(4, 3, padding=1), BatchNorm(), Activation("relu"))
+                if i == 2 and kind == "more":
+                    net.chain(Conv(4, 1), BatchNorm())
+            with net.scope("1"):
+                net.chain(Conv(4, 3, padding=1), BatchNorm())
+    return net.graph()
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize("target_name", ["torch", "keras"])
+def test_modules_of_one_name_that_differ_inside(target_name: str) -> None:
+    """They are no one class, and no one function."""
+    for graph in (twice("more"), twice("same")):
+        assert netledger.verify(graph, [target_name]).balances
+
+
+def test_what_is_stored_and_never_used() -> None:
+    net = Network("n", (8,))
+    with net.scope("aux.fc"):
+        net(Tensor((4, 8), note="never used"), name="weight")
+        net(Tensor((4,), role="buffer", note="never used"), name="mean")
+    net(Linear(3), "input", name="fc")
+    model = netledger.build(net.graph(), "torch")
+    assert sum(p.numel() for p in model.parameters()) == 32 + 27
+    for name in ("torch", "jax", "onnx"):
+        assert netledger.verify(net.graph(), [name]).balances, name
+    with pytest.raises(NetledgerError, match=r"aux\.fc\.weight \(Tensor\): Keras cannot express"):
+        write(net.graph(), "keras")

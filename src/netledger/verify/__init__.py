@@ -16,6 +16,7 @@ from netledger.errors import MissingPackage, UsageError
 from netledger.graph import BUFFER, Graph
 from netledger.infer import infer
 from netledger.ledger import Ledger, Row
+from netledger.ops import Tensor
 from netledger.readers import read
 from netledger.verify.books import Account, Entry, Run, Verification
 
@@ -110,8 +111,13 @@ def _entries(ledger: Ledger, found: Observed, target: str) -> Iterator[Entry]:
 def _outputs(row: Row, found: Observed) -> Iterator[Account]:
     for value, predicted in zip(row.made, row.outputs, strict=True):
         observed = found.types.get(value)
-        why = "" if observed is not None else found.unseen.get(row.name, "")
+        why = "" if observed is not None else found.unseen.get(row.name, _idle(row))
         yield Account("output", predicted, observed, why)
+
+
+def _idle(row: Row) -> str:
+    """Why nothing makes a tensor that is stored."""
+    return "nothing uses it" if isinstance(row.op, Tensor) and row.op.note else ""
 
 
 def _stored(row: Row, found: Observed) -> Iterator[Account]:

@@ -7,6 +7,8 @@ from typing import Any
 
 from netledger.build import onnx as target
 from netledger.build.onnx.writer import utf8
+from netledger.graph import BUFFER
+from netledger.ops import Tensor
 from netledger.verify.run import Case, Observed
 
 STATISTICS = {"BatchNormalization": (3, 4)}
@@ -22,7 +24,9 @@ def observe(case: Case) -> Observed:
     case.watch("building", 0, 1)
     with found.timed("build"):
         model = target.make(case.graph)
-    _parameters(model, [utf8(node.name) for node in writer.graph.nodes], found)
+    nodes = writer.graph.nodes
+    apart = {utf8(n.name) for n in nodes if isinstance(n.op, Tensor) and n.op.role == BUFFER}
+    _parameters(model, [utf8(node.name) for node in nodes], apart, found)
     arrays = case.inputs(writer.net)
     _forward(model, writer, arrays, case, found)
     for what in ("gradients", "trainable"):
@@ -32,15 +36,18 @@ def observe(case: Case) -> Observed:
     return found
 
 
-def _parameters(model: Any, rows: list[str], found: Observed) -> None:
-    """Which tensors of floats the nodes of a row take."""
+def _parameters(model: Any, rows: list[str], apart: set[str], found: Observed) -> None:
+    """Which tensors of floats the nodes of a row take.
+
+    A file says of running statistics what they are, but not of a buffer by itself (`apart`).
+    """
     sizes = {t.name: prod(t.dims) for t in model.graph.initializer if t.data_type in _floats()}
     kept: set[str] = set()
     taken: dict[str, set[str]] = {}
     for node in model.graph.node:
         mine = {name for name in node.input if name in sizes}
         running = {node.input[i] for i in STATISTICS.get(node.op_type, ()) if i < len(node.input)}
-        kept |= running & mine
+        kept |= mine if _row(node.name, rows) in apart else running & mine
         taken.setdefault(_row(node.name, rows), set()).update(mine)
     for row, tensors in taken.items():
         found.parameters[row] = sum(sizes[t] for t in tensors - kept)

@@ -142,10 +142,10 @@ class Plan:
         names = []
         for i, t in enumerate(graph.inputs.values()):
             names.append("x" if len(graph.inputs) == 1 else f"x{i + 1}")
-            sizes = ", ".join(str(d if isinstance(d, int) else 1) for d in t.shape)
-            made = f"jax.random.normal(jax.random.key({i}), ({sizes}))"
+            sizes = tuple(d if isinstance(d, int) else 1 for d in t.shape)
+            made = f"jax.random.normal(jax.random.key({i}), {sizes})"
             if "float" not in t.dtype:
-                made = f'jnp.zeros(({sizes},), dtype="{_dtype(t.dtype)}")'
+                made = f'jnp.zeros({sizes}, dtype="{_dtype(t.dtype)}")'
             found.append(f"    {names[-1]} = {made}")
         found.append(f"    y = model({', '.join(names)})")
         if len(graph.outputs) == 1:

@@ -53,7 +53,10 @@ class Recurrent(nnx.Module):
         self.kind, self.hidden_size, self.num_layers = kind, hidden_size, num_layers
         self.return_sequences = return_sequences
         self.suffixes = ("", "_reverse") if bidirectional else ("",)
-        rows, bound = {"RNN": 1, "GRU": 3, "LSTM": 4}[kind] * hidden_size, hidden_size**-0.5
+        rows, bound = (
+            {"RNN": 1, "GRU": 3, "LSTM": 4}[kind] * hidden_size,
+            hidden_size**-0.5,
+        )
         for layer in range(num_layers):
             width = len(self.suffixes) * hidden_size if layer else in_features
             sizes = {"weight_ih": (rows, width), "weight_hh": (rows, hidden_size)}
@@ -76,18 +79,27 @@ class Recurrent(nnx.Module):
             x = jnp.concatenate([state[0] for state in last], axis=-1)
         return x, *(jnp.stack(states) for states in zip(*ends, strict=True))
 
-    def _pass(self, x: jax.Array, suffix: str) -> tuple[jax.Array, tuple[jax.Array, ...]]:
+    def _pass(
+        self, x: jax.Array, suffix: str
+    ) -> tuple[jax.Array, tuple[jax.Array, ...]]:
         """One layer in one direction."""
 
         def bias(name: str) -> jax.Array | float:
-            return getattr(self, name + suffix)[...] if hasattr(self, name + suffix) else 0.0
+            return (
+                getattr(self, name + suffix)[...]
+                if hasattr(self, name + suffix)
+                else 0.0
+            )
 
         into, back = (getattr(self, f"weight_{n}{suffix}")[...].T for n in ("ih", "hh"))
 
         def step(
             state: tuple[jax.Array, ...], x: jax.Array
         ) -> tuple[tuple[jax.Array, ...], jax.Array]:
-            from_x, from_h = x @ into + bias("bias_ih"), state[0] @ back + bias("bias_hh")
+            from_x, from_h = (
+                x @ into + bias("bias_ih"),
+                state[0] @ back + bias("bias_hh"),
+            )
             if self.kind == "RNN":
                 state = (jnp.tanh(from_x + from_h),)
             elif self.kind == "GRU":
@@ -124,7 +136,7 @@ class Stored(nnx.Module):
 EXTRAS = {
     "local_response_norm": LRN,
     "adaptive_pool": ADAPTIVE,
-    "Recurrent": "\n" + RECURRENT,
-    "Stored": "\n" + STORED,
+    "Recurrent": RECURRENT,
+    "Stored": STORED,
 }
 """By name; the source defines those that it calls."""

@@ -86,9 +86,10 @@ class Plan:
         extras = [NORMAL.format(std=init.std)] if init is not None else []
         extras += [t for n, t in EXTRAS.items() if re.search(rf"(?<![.\w]){n}\(", code)]
         code = "".join(f"\n\n{extra.rstrip()}\n" for extra in extras) + code
-        words = "layers, ops" if re.search(r"\bops\.", code) else "layers"
+        words = ", ".join(w for w in ("layers", "ops") if re.search(rf"(?<![.\w]){w}\.", code))
         title = Header(self.net, "").title
-        head = f'"""{title}, in Keras."""\n\nimport keras\nfrom keras import {words}\n'
+        head = f'"""{title}, in Keras."""\n\nimport keras\n'
+        head += f"from keras import {words}\n" if words else ""
         return head + code + "\n"
 
     def _function(self, kind: Kind) -> list[str]:

@@ -38,7 +38,9 @@ SCALE = '''\
 class Scale(layers.Layer):
     """A learned factor and offset for each channel; nothing is normalised."""
 
-    def __init__(self, factor: bool = True, offset: bool = True, **kwargs: object) -> None:
+    def __init__(
+        self, factor: bool = True, offset: bool = True, **kwargs: object
+    ) -> None:
         super().__init__(**kwargs)
         self.factor, self.offset = factor, offset
         self.gamma = self.beta = None

@@ -43,7 +43,7 @@ def merge(name: str, sign: str = "") -> Writer:
 
 def chained(sign: str) -> Writer:
     """Tensors with a sign between them."""
-    return lambda site: Written(inline=lambda x: Raw(f" {sign} ".join(x)))
+    return lambda site: Written(inline=lambda x: Raw(sign.join(x)))
 
 
 def concat(site: Site) -> Written:

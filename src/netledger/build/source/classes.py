@@ -59,7 +59,7 @@ def write_class(
     base = style.sequence if chain else style.module
     found = [f"class {kind.name}({base}):", *docstring, ""]
     found += _constructor(kind, kinds, style, rest or [])
-    if not chain:
+    if not chain and kind.block.outputs:
         found += ["", *_forward(kind, kinds, style)]
     return found
 

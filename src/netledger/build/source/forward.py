@@ -42,6 +42,8 @@ def forward(block: Block, reserved: tuple[str, ...] = ()) -> Forward:
     arguments = tuple(held[v] for v in block.inputs)
     steps: list[Step] = []
     for at, child in enumerate(block.children):
+        if not child.inputs and last.keys().isdisjoint(child.outputs):
+            continue  # stored, and never used
         inputs = tuple(held[v] for v in child.inputs)
         dead = [v for v in dict.fromkeys(child.inputs) if last[v] == at]
         spare = [held.pop(v) for v in dead]

@@ -221,7 +221,7 @@ class Kinds:
         call = self.call(child)
         skeleton = call.skeleton if call is not None else None
         if isinstance(child, Block):
-            return skeleton
+            return skeleton, id(self.kind_of.get(id(child)))
         written = self.written[child.node.name]
         letters = tuple(f"v{i}" for i in range(len(child.inputs)))
         inline = flat(written.inline(letters)) if written.inline else ""

@@ -151,13 +151,13 @@ class Plan:
         names = []
         for i, t in enumerate(graph.inputs.values()):
             names.append("x" if len(graph.inputs) == 1 else f"x{i + 1}")
-            sizes = ", ".join(str(d if isinstance(d, int) else 1) for d in t.shape)
+            sizes = tuple(d if isinstance(d, int) else 1 for d in t.shape)
             kind = "randn" if "float" in t.dtype else "zeros"
             dtype = "" if "float" in t.dtype else f", dtype=torch.{t.dtype}"
             found.append(
-                f"    {names[-1]} = torch.{kind}({sizes}{dtype})"
+                f"    {names[-1]} = torch.randn({', '.join(map(str, sizes))})"
                 if kind == "randn"
-                else f"    {names[-1]} = torch.zeros(({sizes},){dtype})"
+                else f"    {names[-1]} = torch.zeros({sizes}{dtype})"
             )
         found += ["    with torch.no_grad():", f"        y = model({', '.join(names)})"]
         if len(graph.outputs) == 1:

@@ -21,7 +21,7 @@ def flatten(site: Site) -> Written:
 
 def chained(sign: str) -> Writer:
     """Tensors with a sign between them: ``x + y``."""
-    return lambda site: Written(inline=lambda x: Raw(f" {sign} ".join(x)))
+    return lambda site: Written(inline=lambda x: Raw(sign.join(x)))
 
 
 def folded(function: str) -> Writer:

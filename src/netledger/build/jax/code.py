@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from dataclasses import dataclass
 
 from netledger.build.jax.extras import ADAPTIVE, EXTRAS
@@ -82,14 +81,14 @@ class Plan:
             body += ["", "", *write_class(kind, self.kinds, STYLE, about, rest)]
         main = self._main()
         code = "\n".join([*body, "", "", *main])
-        said = {node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)}
+        said = _names(code)
         frozen = FROZEN if "Frozen" in said else ""
         extras = [extra for name, extra in EXTRAS.items() if name in said]
         head = [f'"""{Header(self.net, "").title}, in JAX with flax nnx."""', ""]
         if ADAPTIVE in extras:
             head += ["from collections.abc import Callable", ""]
         code = "".join(f"\n{extra}" for extra in extras) + frozen + code
-        jnp = ["import jax.numpy as jnp"] if re.search(r"\bjnp\.", code) else []
+        jnp = ["import jax.numpy as jnp"] if "jnp" in _names(code) else []
         head += ["import jax", *jnp, "from flax import nnx"]
         return "\n".join(head) + "\n" + code + "\n"
 
@@ -153,6 +152,11 @@ class Plan:
         else:
             found.append('    print("outputs:", [part.shape for part in y])')
         return [*found, "", "", 'if __name__ == "__main__":', "    main()"]
+
+
+def _names(code: str) -> set[str]:
+    """The names that code says; what a text in it says is none."""
+    return {node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)}
 
 
 def _dtype(dtype: str) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from netledger.reconcile.claim import Claim
-from netledger.reconcile.hypotheses import HYPOTHESES, MAPS, Change
+from netledger.reconcile.hypotheses import HYPOTHESES, INPUT_SIZE, MAPS, Change
 from netledger.reconcile.hypotheses.base import multiples
 from netledger.reconcile.hypotheses.maps import COMPUTED
 from netledger.reconcile.proposal import Explanation, Proposal
@@ -238,11 +238,10 @@ class Search:
         return not size or self.claim.low / FAR <= count <= self.claim.high * FAR
 
     def _followers(self, made: Subject, proposal: Proposal) -> Iterator[Change]:
-        if proposal.kind not in SHAPING:
+        if proposal.kind not in SHAPING or proposal.cost + 2.0 > SHAPED_COST:
             return
-        changes = [c for h in MAPS for c in h.networks(made)]
-        if proposal.kind == "width":
-            changes = [c for c in changes if c.kind == "input-size"]
+        after = (INPUT_SIZE,) if proposal.kind == "width" else MAPS
+        changes = [c for h in after for c in h.networks(made)]
         for change in sorted(changes, key=lambda c: c.cost):
             cost = proposal.cost + change.cost
             if self.late or cost > min(self._limit(2) - EACH, SHAPED_COST):

@@ -26,7 +26,8 @@ from netledger.reconcile.hypotheses.stored import Bias, NormAffine
 from netledger.reconcile.hypotheses.tables import Positions, Ties, Vocabulary
 from netledger.reconcile.hypotheses.widths import Factor, Widths
 
-MAPS: tuple[Hypothesis, ...] = (FlattenMaps(), Poolings(), InputSize(), Paddings(), Strides())
+INPUT_SIZE = InputSize()
+MAPS: tuple[Hypothesis, ...] = (FlattenMaps(), Poolings(), INPUT_SIZE, Paddings(), Strides())
 """Those that change the size of maps: each may follow another edit of the network."""
 
 HYPOTHESES: tuple[Hypothesis, ...] = (
@@ -56,4 +57,4 @@ HYPOTHESES: tuple[Hypothesis, ...] = (
     *MAPS,
 )
 
-__all__ = ["HYPOTHESES", "MAPS", "Change", "Hypothesis"]
+__all__ = ["HYPOTHESES", "INPUT_SIZE", "MAPS", "Change", "Hypothesis"]

@@ -53,8 +53,9 @@ class Groups(Hypothesis):
         """Sets of layers in so many groups; grouped ones in one."""
         convs = [r for r in s.sort(CONV) if isinstance(r.op, Convolution) and weight_of(r)]
         whole = [r for r in convs if groups_of(r) == 1]
+        pairs = [(r, sizes(w)[:2]) for r in whole if (w := weight_of(r)) is not None]
         for number in GROUPS:
-            fit = [r for r in whole if _fits(r, number)]
+            fit = [r for r, dims in pairs if all(d % number == 0 and d > number for d in dims)]
             for text, cost, rows in _grouped(whole, fit, number, s.most):
                 yield from _regroup(s, rows, number, f"{text} in {number} groups", cost)
         depthwise = [r for r in whole if r.op is not None and _square(r) and max(kernel_of(r)) > 1]
@@ -78,11 +79,6 @@ class Groups(Hypothesis):
 def _square(row: Row) -> bool:
     weight = weight_of(row)
     return weight is not None and weight.shape[0] == weight.shape[1]
-
-
-def _fits(row: Row, number: int) -> bool:
-    weight = weight_of(row)
-    return weight is not None and all(d % number == 0 and d > number for d in weight.shape[:2])
 
 
 def _refits(row: Row, number: int) -> bool:
@@ -143,7 +139,8 @@ class Kernels(Hypothesis):
         """Layers of one kernel size, of one name, single ones."""
         convs = [r for r in s.sort(CONV) if len(set(kernel_of(r))) == 1]
         for rows, cost in _alike(convs):
-            yield from self._others(s, rows, cost)
+            if cost <= s.most:
+                yield from self._others(s, rows, cost)
         yield from _patches(s)
 
     @staticmethod

@@ -41,6 +41,8 @@ FACTORS = (
 )
 MULTIPLIERS = tuple(Fraction(n, 100) for n in (25, 35, 50, 75, 100, 110, 120, 130, 140, 150, 200))
 MOST_ROWS = 400
+ALIKE_COST = 6.0
+"""For layers of one name; a single layer of a few costs hardly less."""
 
 
 class Unit(NamedTuple):
@@ -60,7 +62,7 @@ class Widths(Hypothesis):
 
     def steps(self, s: Subject) -> Iterable[Step]:
         """The number of kernels that gives the difference."""
-        for unit in s.once("width units", find_units):
+        for unit in s.once("width units", find_units) if s.most > ALIKE_COST else ():
             if unit.cost < s.most:
                 known = _more(outputs_of(unit.rows[0]))
                 yield Step(s.weigh(unit.cells) or 0, partial(self._other, s, unit), known)
@@ -112,7 +114,7 @@ def _find_units(s: Subject) -> Iterator[Unit]:
             alike.setdefault((last_word(row.name), outputs_of(row)), []).append(row)
     for some in alike.values():
         if len(some) > 1:
-            yield Unit(some, _merged([c for row in some for c in single[row.name]]), 6.0)
+            yield Unit(some, _merged([c for row in some for c in single[row.name]]), ALIKE_COST)
 
 
 def _explained(p: Proposal, rows: list[Row], how: str) -> Proposal:

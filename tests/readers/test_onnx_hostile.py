@@ -218,7 +218,7 @@ FILES: dict[str, bytes] = {
             stored=(tensor("w", 2, 2, 3, 3),),
         )
     ),
-    "too_many_nodes": file(graph(*(node("Relu", "x", f"y{i}") for i in range(30_001)))),
+    "too_many_nodes": file(graph(*(node("Relu", "x", f"y{i}") for i in range(20_001)))),
 }
 
 INERT: dict[str, bytes] = {

@@ -307,7 +307,7 @@ CHANGES = {
     "no_sizes": (GRAPH, "sym_int_values", None),
     "no_nodes": (GRAPH, "nodes", {}),
     "node_text": (GRAPH, "nodes", ["x"]),
-    "too_many_nodes": (GRAPH, "nodes", [{}] * 30_001),
+    "too_many_nodes": (GRAPH, "nodes", [{}] * 20_001),
     "target_number": (NODE, "target", 7),
     "outputs_text": (NODE, "outputs", "x"),
     "output_number": (NODE, "outputs", [1]),

@@ -20,7 +20,7 @@ MAX_FIELDS = 1_000_000
 MAX_TEXT = 1 << 16
 MAX_TEXTS = 64 << 20
 MAX_DEPTH = 100
-MAX_NODES = 30_000
+MAX_NODES = 20_000
 MAX_NUMBERS = 500_000
 
 Field = tuple[int, int, int, int]

@@ -39,7 +39,7 @@ DTYPES = {
 }
 """``ScalarType``, as NumPy names it."""
 
-MOST_NODES = 30_000
+MOST_NODES = 20_000
 MOST_AXES = 16
 
 

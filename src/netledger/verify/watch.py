@@ -68,7 +68,7 @@ class Watcher:
         if own in self.leaves:
             return self._layer(self.leaves[own], frame)
         if own in self.blocks:
-            return self._module(*self.blocks[own][1:])
+            return self._module(*self.blocks[own])
         return None
 
     def _layer(self, leaf: Leaf, frame: FrameType) -> Callable[..., Any]:
@@ -81,14 +81,14 @@ class Watcher:
 
         return trace
 
-    def _module(self, passed: Forward, lines: Spans) -> Callable[..., Any]:
+    def _module(self, block: Block, passed: Forward, lines: Spans) -> Callable[..., Any]:
         at = -1
 
         def finished(frame: FrameType, returned: Any = None) -> None:
             if not 0 <= at < len(passed.steps):
                 return
             step = passed.steps[at]
-            child = step.child
+            child = block.children[step.place]  # a step is that of the first of like modules
             if not isinstance(child, Leaf):
                 return
             if (

@@ -10,11 +10,12 @@ from netledger.build.source.tree import Block, Leaf
 
 @dataclass(frozen=True)
 class Step:
-    """A child is called: its inputs and outputs as variables."""
+    """A child, by its place, is called: its inputs and outputs as variables."""
 
     child: Leaf | Block
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    place: int
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def forward(block: Block, reserved: tuple[str, ...] = ()) -> Forward:
         spare = [held.pop(v) for v in dead]
         outputs = tuple(_named(block, child, v, at, last, spare, names) for v in child.outputs)
         held.update(zip(child.outputs, outputs, strict=True))
-        steps.append(Step(child, inputs, outputs))
+        steps.append(Step(child, inputs, outputs, at))
     return Forward(arguments, tuple(steps), tuple(held[v] for v in block.outputs))
 
 

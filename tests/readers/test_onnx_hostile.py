@@ -213,7 +213,7 @@ FILES: dict[str, bytes] = {
     "formulas_without_end": file(
         graph(
             node("Conv", "x w", "v0"),
-            *(node("Conv", f"v{i} w", f"v{i + 1}") for i in range(20_000)),
+            *(node("Conv", f"v{i} w", f"v{i + 1}") for i in range(12_000)),
             x=info("x", "batch", 2, "h", "w"),
             stored=(tensor("w", 2, 2, 3, 3),),
         )

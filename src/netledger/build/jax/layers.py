@@ -8,6 +8,7 @@ from netledger import ops
 from netledger.build.jax.weights import is_cell
 from netledger.build.source.borders import Pads, effective_padding
 from netledger.build.source.expression import Arg, Call, Raw, call
+from netledger.build.source.functions import inline
 from netledger.build.source.initialisation import published
 from netledger.build.source.kinds import Written
 from netledger.build.source.plan import Site, Writer, same
@@ -30,11 +31,6 @@ def _key(name: str, value: Any, default: Any = ...) -> Arg:
 def layer(name: str, *args: Arg) -> Written:
     """A layer of flax."""
     return Written(Call(f"nnx.{name}", (*args, RNGS)))
-
-
-def inline(function: str, *args: Any, **named: Any) -> Written:
-    """A function of the inputs."""
-    return Written(inline=lambda x: call(function, *map(Raw, x), *args, **named))
 
 
 def initialised(site: Site) -> tuple[Arg, ...]:

@@ -1,13 +1,13 @@
-"""Functions of each number, sums, joins and moves in the words of JAX."""
+"""Functions of each number, and what moves numbers, in the words of JAX."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from netledger.build.jax.layers import inline
 from netledger.build.source.expression import Call, Items, Raw, call
+from netledger.build.source.functions import attends, inline, slices
 from netledger.build.source.kinds import Written
-from netledger.build.source.plan import LINEAR, Site, Writer, batch_free, whole_steps
+from netledger.build.source.plan import LINEAR, Site, batch_free, whole_steps
 from netledger.ops.base import distinct_axes, each_axis
 from netledger.ops.window import pads
 
@@ -55,62 +55,14 @@ def glu(site: Site) -> Written:
     return inline("nnx.glu", axis=site.op.axis)
 
 
-def chained(sign: str) -> Writer:
-    """Tensors with a sign between them: ``x + y``."""
-    return lambda site: Written(inline=lambda x: Raw(sign.join(x)))
-
-
-def folded(function: str) -> Writer:
-    """A function of two tensors, over as many as there are."""
-
-    def fold(x: tuple[str, ...]) -> Any:
-        value: Any = Raw(x[0])
-        for name in x[1:]:
-            value = call(function, value, Raw(name))
-        return value
-
-    return lambda site: Written(inline=fold)
-
-
-def average(site: Site) -> Written:
-    """The mean of some tensors."""
-    return Written(inline=lambda x: Raw(f"({' + '.join(x)}) / {len(x)}"))
-
-
-def joined(function: str) -> Writer:
-    """``jnp.concatenate``, ``jnp.stack``."""
-
-    def write(site: Site) -> Written:
-        axis = site.op.axis
-        return Written(
-            inline=lambda x: call(function, Items(tuple(Raw(name) for name in x)), axis=axis)
-        )
-
-    return write
-
-
 def split(site: Site) -> Written:
     """``jnp.split``, which takes the places of the cuts."""
     axis = site.op.axis % site.rank
-    cuts, at = [], 0
-    for part in site.op.parts(site.shape[axis])[:-1]:
-        at += part
-        cuts.append(at)
     many = len(site.node.outputs) > 1
     return Written(
-        inline=lambda x: call("jnp.split", Raw(x[0]), Items(tuple(cuts)), axis=axis),
+        inline=lambda x: call("jnp.split", Raw(x[0]), Items(slices(site)), axis=axis),
         targets="" if many else "({0},)",
     )
-
-
-def cut(site: Site) -> Written:
-    """Python's own slices."""
-    op = site.op
-    parts = [":"] * (op.axis % site.rank + 1)
-    stop = "" if op.stop is None else str(op.stop)
-    parts[-1] = f"{op.start or ''}:{stop}" + (f":{op.step}" if op.step != 1 else "")
-    inside = ", ".join(parts)
-    return Written(inline=lambda x: Raw(f"{x[0]}[{inside}]"))
 
 
 def flatten(site: Site) -> Written:
@@ -198,13 +150,6 @@ def _between(x: str, made: tuple[Any, ...]) -> Call:
     return call("jax.image.resize", Raw(x), shape, "linear", antialias=False)
 
 
-def einsum(site: Site) -> Written:
-    """``jnp.einsum``; `Einsum.terms` has checked that the equation is letters."""
-    ins, out = site.op.terms(len(site.node.inputs))
-    equation = f"{','.join(ins)}->{out}"
-    return Written(inline=lambda x: call("jnp.einsum", equation, *map(Raw, x)))
-
-
 DTYPES = ("float32", "float16", "bfloat16", "int32", "int16", "int8", "uint8", "bool")
 
 
@@ -220,7 +165,7 @@ def cast(site: Site) -> Written | None:
 
 def attention(site: Site) -> Written | None:
     """Softmax of the scores, times the values; without a mask."""
-    if len(site.node.inputs) != 3 or site.row.input_types[1].shape[:-2] != site.shape[:-2]:
+    if not attends(site):
         return None
     size = site.shape[-1]
 
@@ -229,13 +174,3 @@ def attention(site: Site) -> Written | None:
         return Raw(f"nnx.softmax({query} @ {keys}.swapaxes(-1, -2) / {size}**0.5) @ {values}")
 
     return Written(inline=write)
-
-
-def where(site: Site) -> Written | None:
-    """``jnp.where``, of two tensors."""
-    return inline("jnp.where") if len(site.node.inputs) == 3 else None
-
-
-def simple(function: str) -> Writer:
-    """A function of all inputs."""
-    return lambda site: inline(function)

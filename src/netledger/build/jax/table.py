@@ -6,6 +6,7 @@ from typing import Any
 
 from netledger import ops
 from netledger.build.jax import layers, moves
+from netledger.build.source import functions
 from netledger.build.source.borders import Pads
 from netledger.build.source.expression import Raw
 from netledger.build.source.kinds import Written
@@ -30,8 +31,8 @@ WRITERS: dict[type[Op], Writer] = {
     ops.GlobalAvgPool: layers.over_map("mean"),
     ops.Linear: layers.linear,
     ops.Embedding: layers.embedding,
-    ops.MatMul: moves.simple("jnp.matmul"),
-    ops.Einsum: moves.einsum,
+    ops.MatMul: functions.simple("jnp.matmul"),
+    ops.Einsum: functions.einsum("jnp.einsum"),
     ops.BatchNorm: layers.batch_norm,
     ops.InstanceNorm: layers.instance_norm,
     ops.GroupNorm: layers.group_norm,
@@ -45,15 +46,15 @@ WRITERS: dict[type[Op], Writer] = {
     ops.Dropout: layers.dropout,
     ops.Identity: lambda site: Written(inline=lambda x: Raw(x[0])),
     ops.Cast: moves.cast,
-    ops.Add: moves.chained(" + "),
-    ops.Subtract: moves.chained(" - "),
-    ops.Multiply: moves.chained(" * "),
-    ops.Divide: moves.chained(" / "),
-    ops.Power: moves.chained("**"),
-    ops.Maximum: moves.folded("jnp.maximum"),
-    ops.Minimum: moves.folded("jnp.minimum"),
-    ops.Average: moves.average,
-    ops.Where: moves.where,
+    ops.Add: functions.chained(" + "),
+    ops.Subtract: functions.chained(" - "),
+    ops.Multiply: functions.chained(" * "),
+    ops.Divide: functions.chained(" / "),
+    ops.Power: functions.chained("**"),
+    ops.Maximum: functions.folded("jnp.maximum"),
+    ops.Minimum: functions.folded("jnp.minimum"),
+    ops.Average: functions.average,
+    ops.Where: functions.where("jnp.where"),
     ops.RNN: layers.recurrent("RNN"),
     ops.GRU: layers.recurrent("GRU"),
     ops.LSTM: layers.recurrent("LSTM"),
@@ -63,9 +64,9 @@ WRITERS: dict[type[Op], Writer] = {
     ops.Reshape: moves.reshape,
     ops.Permute: moves.permute,
     ops.Expand: moves.expand,
-    ops.Concat: moves.joined("jnp.concatenate"),
-    ops.Stack: moves.joined("jnp.stack"),
-    ops.Slice: moves.cut,
+    ops.Concat: functions.joined("jnp.concatenate"),
+    ops.Stack: functions.joined("jnp.stack"),
+    ops.Slice: functions.sliced,
     ops.Split: moves.split,
     ops.Pad: moves.border,
     ops.Resize: moves.resize,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netledger.build.source.expression import Call, Items, Raw, arg, call, key
+from netledger.build.source.functions import attends, chained, slices
 from netledger.build.source.kinds import Written
 from netledger.build.source.plan import Site, Writer
 from netledger.ops.base import distinct_axes, each_axis
@@ -41,22 +42,11 @@ def merge(name: str, sign: str = "") -> Writer:
     return write
 
 
-def chained(sign: str) -> Writer:
-    """Tensors with a sign between them."""
-    return lambda site: Written(inline=lambda x: Raw(sign.join(x)))
-
-
 def concat(site: Site) -> Written:
     """``layers.Concatenate``."""
     axis = site.op.axis % site.rank
     last = -1 if axis == site.rank - 1 else axis
     return Written(Call("layers.Concatenate", (key("axis", last, -1),)))
-
-
-def stack(site: Site) -> Written:
-    """`keras.ops.stack`."""
-    axis = site.op.axis
-    return Written(inline=lambda x: call("ops.stack", Items(tuple(map(Raw, x))), axis=axis))
 
 
 def split(site: Site) -> Written | None:
@@ -65,21 +55,8 @@ def split(site: Site) -> Written | None:
     parts = site.op.parts(site.shape[axis])
     if len(parts) != len(site.node.outputs) or len(parts) < 2:
         return None
-    starts = Items(tuple(sum(parts[:i]) for i in range(1, len(parts))))
+    starts = Items(slices(site))
     return Written(inline=lambda x: call("ops.split", Raw(x[0]), starts, axis=axis))
-
-
-def slice_(site: Site) -> Written:
-    """Python's own slices."""
-    op = site.op
-    parts = [":"] * site.rank
-    stop = "" if op.stop is None else str(op.stop)
-    step = f":{op.step}" if op.step != 1 else ""
-    parts[op.axis % site.rank] = f"{op.start or ''}:{stop}{step}"
-    while parts[-1] == ":" and len(parts) > 1:
-        parts.pop()
-    inside = ", ".join(parts)
-    return Written(inline=lambda x: Raw(f"{x[0]}[{inside}]"))
 
 
 def reduce(site: Site) -> Written | None:
@@ -92,16 +69,9 @@ def reduce(site: Site) -> Written | None:
     return Written(inline=lambda x: Call(f"ops.{op.function}", (arg("x", Raw(x[0])), *ends)))
 
 
-def einsum(site: Site) -> Written:
-    """`keras.ops.einsum`; `Einsum.terms` has checked that the equation is letters."""
-    ins, out = site.op.terms(len(site.node.inputs))
-    equation = f"{','.join(ins)}->{out}"
-    return Written(inline=lambda x: call("ops.einsum", equation, *map(Raw, x)))
-
-
 def attention(site: Site) -> Written | None:
     """Softmax of the scores, times the values; without a mask."""
-    if len(site.node.inputs) != 3 or site.row.input_types[1].shape[:-2] != site.shape[:-2]:
+    if not attends(site):
         return None
     size = site.shape[-1]
 
@@ -111,13 +81,6 @@ def attention(site: Site) -> Written | None:
         return Raw(f"ops.softmax({scores} / {size}**0.5) @ {values}")
 
     return Written(inline=write)
-
-
-def where(site: Site) -> Written | None:
-    """`keras.ops.where`, of two tensors."""
-    if len(site.node.inputs) < 3:
-        return None  # the other number is not kept
-    return Written(inline=lambda x: call("ops.where", *map(Raw, x)))
 
 
 def cast(site: Site) -> Written:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from netledger import ops
 from netledger.build.keras import layers, moves
-from netledger.build.source.expression import Raw, call
+from netledger.build.source import functions
+from netledger.build.source.expression import call
 from netledger.build.source.kinds import Written
 from netledger.build.source.plan import Table, Writer
 from netledger.ops.base import Op
@@ -21,8 +22,8 @@ WRITERS: dict[type[Op], Writer] = {
     ops.GlobalAvgPool: layers.global_pool("Average"),
     ops.Linear: layers.linear,
     ops.Embedding: layers.embedding,
-    ops.MatMul: lambda site: Written(inline=lambda x: call("ops.matmul", *map(Raw, x))),
-    ops.Einsum: moves.einsum,
+    ops.MatMul: functions.simple("ops.matmul"),
+    ops.Einsum: functions.einsum("ops.einsum"),
     ops.BatchNorm: layers.batch_norm,
     ops.InstanceNorm: layers.instance_norm,
     ops.GroupNorm: layers.group_norm,
@@ -40,12 +41,12 @@ WRITERS: dict[type[Op], Writer] = {
     ops.Add: moves.merge("Add", " + "),
     ops.Subtract: moves.merge("Subtract", " - "),
     ops.Multiply: moves.merge("Multiply", " * "),
-    ops.Divide: moves.chained(" / "),
-    ops.Power: moves.chained("**"),
+    ops.Divide: functions.chained(" / "),
+    ops.Power: functions.chained("**"),
     ops.Maximum: moves.merge("Maximum"),
     ops.Minimum: moves.merge("Minimum"),
     ops.Average: moves.merge("Average"),
-    ops.Where: moves.where,
+    ops.Where: functions.where("ops.where"),
     ops.RNN: layers.recurrent("SimpleRNN"),
     ops.GRU: layers.recurrent("GRU"),
     ops.LSTM: layers.recurrent("LSTM"),
@@ -55,8 +56,8 @@ WRITERS: dict[type[Op], Writer] = {
     ops.Reshape: moves.reshape,
     ops.Permute: moves.permute,
     ops.Concat: moves.concat,
-    ops.Stack: moves.stack,
-    ops.Slice: moves.slice_,
+    ops.Stack: functions.joined("ops.stack"),
+    ops.Slice: functions.sliced,
     ops.Split: moves.split,
     ops.Pad: layers.pad,
     ops.Resize: layers.resize,

@@ -1,13 +1,11 @@
-"""Functions of PyTorch: sums, products, and what moves numbers."""
+"""Functions of PyTorch that move numbers or take them together."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from netledger.build.source.expression import Call, Items, Raw, arg, call, key
+from netledger.build.source.functions import attends, inline
 from netledger.build.source.kinds import Written
-from netledger.build.source.plan import Site, Writer, batch_free
+from netledger.build.source.plan import Site, batch_free
 from netledger.ops.base import distinct_axes, each_axis
 
 
@@ -17,40 +15,6 @@ def flatten(site: Site) -> Written:
     module = Call("nn.Flatten", (key("start_dim", first, 1), key("end_dim", last, -1)))
     ends = (arg("start_dim", first), key("end_dim", last, -1))
     return Written(module, lambda x: Call("torch.flatten", (arg("x", Raw(x[0])), *ends)))
-
-
-def chained(sign: str) -> Writer:
-    """Tensors with a sign between them: ``x + y``."""
-    return lambda site: Written(inline=lambda x: Raw(sign.join(x)))
-
-
-def folded(function: str) -> Writer:
-    """A function of two tensors, over as many as there are."""
-
-    def fold(x: tuple[str, ...]) -> Any:
-        value: Any = Raw(x[0])
-        for name in x[1:]:
-            value = call(function, value, Raw(name))
-        return value
-
-    return lambda site: Written(inline=fold)
-
-
-def average(site: Site) -> Written:
-    """The mean of some tensors."""
-    return Written(inline=lambda x: Raw(f"({' + '.join(x)}) / {len(x)}"))
-
-
-def joined(function: str) -> Writer:
-    """``torch.cat``, ``torch.stack``."""
-
-    def write(site: Site) -> Written:
-        axis = site.op.axis
-        return Written(
-            inline=lambda x: call(function, Items(tuple(Raw(name) for name in x)), dim=axis)
-        )
-
-    return write
 
 
 def split(site: Site) -> Written:
@@ -63,20 +27,6 @@ def split(site: Site) -> Written:
         ),
         targets=targets.removesuffix(" = "),
     )
-
-
-def slice_(site: Site) -> Written:
-    """Python's own slices."""
-    op = site.op
-    parts = [":"] * site.rank
-    stop = "" if op.stop is None else str(op.stop)
-    parts[op.axis % site.rank] = f"{op.start or ''}:{stop}" + (
-        f":{op.step}" if op.step != 1 else ""
-    )
-    while parts[-1] == ":" and len(parts) > 1:
-        parts.pop()
-    inside = ", ".join(parts)
-    return Written(inline=lambda x: Raw(f"{x[0]}[{inside}]"))
 
 
 def reshape(site: Site) -> Written:
@@ -139,27 +89,6 @@ def cast(site: Site) -> Written | None:
     return Written(inline=lambda x: call(f"{x[0]}.to", Raw(f"torch.{site.op.to}")))
 
 
-def einsum(site: Site) -> Written:
-    """``torch.einsum``; `Einsum.terms` has checked that the equation is letters."""
-    ins, out = site.op.terms(len(site.node.inputs))
-    equation = f"{','.join(ins)}->{out}"
-    return Written(inline=lambda x: call("torch.einsum", equation, *map(Raw, x)))
-
-
 def attention(site: Site) -> Written | None:
     """``F.scaled_dot_product_attention``, without a mask."""
-    if len(site.node.inputs) != 3 or site.row.input_types[1].shape[:-2] != site.shape[:-2]:
-        return None
-    return Written(inline=lambda x: call("F.scaled_dot_product_attention", *map(Raw, x)))
-
-
-def where(site: Site) -> Written | None:
-    """``torch.where``, of two tensors."""
-    if len(site.node.inputs) < 3:
-        return None  # the other number is not kept
-    return Written(inline=lambda x: call("torch.where", *map(Raw, x)))
-
-
-def simple(function: str) -> Callable[[Site], Written]:
-    """A function of the inputs."""
-    return lambda site: Written(inline=lambda x: call(function, *map(Raw, x)))
+    return inline("F.scaled_dot_product_attention") if attends(site) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netledger import ops
+from netledger.build.source import functions
 from netledger.build.source.expression import call
 from netledger.build.source.kinds import Written
 from netledger.build.source.plan import Table, Writer
@@ -21,8 +22,8 @@ WRITERS: dict[type[Op], Writer] = {
     ops.GlobalAvgPool: layers.global_pool("AdaptiveAvgPool", "mean"),
     ops.Linear: layers.linear,
     ops.Embedding: layers.embedding,
-    ops.MatMul: moves.simple("torch.matmul"),
-    ops.Einsum: moves.einsum,
+    ops.MatMul: functions.simple("torch.matmul"),
+    ops.Einsum: functions.einsum("torch.einsum"),
     ops.BatchNorm: layers.batch_norm,
     ops.InstanceNorm: layers.batch_norm,
     ops.GroupNorm: layers.group_norm,
@@ -37,15 +38,15 @@ WRITERS: dict[type[Op], Writer] = {
     ops.Dropout: layers.dropout,
     ops.Identity: moves.identity,
     ops.Cast: moves.cast,
-    ops.Add: moves.chained(" + "),
-    ops.Subtract: moves.chained(" - "),
-    ops.Multiply: moves.chained(" * "),
-    ops.Divide: moves.chained(" / "),
-    ops.Power: moves.chained("**"),
-    ops.Maximum: moves.folded("torch.maximum"),
-    ops.Minimum: moves.folded("torch.minimum"),
-    ops.Average: moves.average,
-    ops.Where: moves.where,
+    ops.Add: functions.chained(" + "),
+    ops.Subtract: functions.chained(" - "),
+    ops.Multiply: functions.chained(" * "),
+    ops.Divide: functions.chained(" / "),
+    ops.Power: functions.chained("**"),
+    ops.Maximum: functions.folded("torch.maximum"),
+    ops.Minimum: functions.folded("torch.minimum"),
+    ops.Average: functions.average,
+    ops.Where: functions.where("torch.where"),
     ops.RNN: layers.recurrent("RNN"),
     ops.GRU: layers.recurrent("GRU"),
     ops.LSTM: layers.recurrent("LSTM"),
@@ -55,9 +56,9 @@ WRITERS: dict[type[Op], Writer] = {
     ops.Reshape: moves.reshape,
     ops.Permute: moves.permute,
     ops.Expand: moves.expand,
-    ops.Concat: moves.joined("torch.cat"),
-    ops.Stack: moves.joined("torch.stack"),
-    ops.Slice: moves.slice_,
+    ops.Concat: functions.joined("torch.cat", "dim"),
+    ops.Stack: functions.joined("torch.stack", "dim"),
+    ops.Slice: functions.sliced,
     ops.Split: moves.split,
     ops.Pad: layers.border,
     ops.Resize: layers.resize,

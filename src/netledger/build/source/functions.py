@@ -1,0 +1,90 @@
+"""What PyTorch, Keras and JAX say in the same words, but for the name of a function."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from netledger.build.source.expression import Items, Raw, call
+from netledger.build.source.kinds import Written
+from netledger.build.source.plan import Site, Writer
+
+
+def inline(function: str, *args: Any, **named: Any) -> Written:
+    """A function of the inputs."""
+    return Written(inline=lambda x: call(function, *map(Raw, x), *args, **named))
+
+
+def simple(function: str) -> Writer:
+    """A function of all inputs, without anything else."""
+    return lambda site: inline(function)
+
+
+def chained(sign: str) -> Writer:
+    """Tensors with a sign between them: ``x + y``."""
+    return lambda site: Written(inline=lambda x: Raw(sign.join(x)))
+
+
+def folded(function: str) -> Writer:
+    """A function of two tensors, over as many as there are."""
+
+    def fold(x: tuple[str, ...]) -> Any:
+        value: Any = Raw(x[0])
+        for name in x[1:]:
+            value = call(function, value, Raw(name))
+        return value
+
+    return lambda site: Written(inline=fold)
+
+
+def average(site: Site) -> Written:
+    """The mean of some tensors."""
+    return Written(inline=lambda x: Raw(f"({' + '.join(x)}) / {len(x)}"))
+
+
+def joined(function: str, axis: str = "axis") -> Writer:
+    """A function of a list of tensors along an axis, which the framework calls `axis`."""
+
+    def write(site: Site) -> Written:
+        along = {axis: site.op.axis}
+        return Written(inline=lambda x: call(function, Items(tuple(map(Raw, x))), **along))
+
+    return write
+
+
+def sliced(site: Site) -> Written:
+    """Python's own slices."""
+    op = site.op
+    parts = [":"] * (op.axis % site.rank + 1)
+    stop = "" if op.stop is None else str(op.stop)
+    parts[-1] = f"{op.start or ''}:{stop}" + (f":{op.step}" if op.step != 1 else "")
+    inside = ", ".join(parts)
+    return Written(inline=lambda x: Raw(f"{x[0]}[{inside}]"))
+
+
+def where(function: str) -> Writer:
+    """One of two tensors, as a third one says."""
+    # Of fewer than three inputs, the other number is not kept.
+    return lambda site: inline(function) if len(site.node.inputs) == 3 else None
+
+
+def einsum(function: str) -> Writer:
+    """A sum over letters; `Einsum.terms` has checked that the equation is nothing else."""
+
+    def write(site: Site) -> Written:
+        ins, out = site.op.terms(len(site.node.inputs))
+        equation = f"{','.join(ins)}->{out}"
+        return Written(inline=lambda x: call(function, equation, *map(Raw, x)))
+
+    return write
+
+
+def attends(site: Site) -> bool:
+    """Whether attention is that of queries to as many heads of keys, without a mask."""
+    same = site.row.input_types[1].shape[:-2] == site.shape[:-2]
+    return len(site.node.inputs) == 3 and bool(same)
+
+
+def slices(site: Site) -> tuple[int, ...]:
+    """Where the parts of a split begin, but for the first."""
+    parts = site.op.parts(site.shape[site.op.axis % site.rank])
+    return tuple(sum(parts[:i]) for i in range(1, len(parts)))

@@ -45,6 +45,7 @@ def reconcile(
     Raises:
         NetledgerError: If the model or the claim cannot be read; says where and why.
     """
+    from netledger.garbage import no_garbage
     from netledger.graph import Graph
     from netledger.infer import infer
     from netledger.ledger import Ledger
@@ -57,9 +58,10 @@ def reconcile(
         ledger = model if inputs is None else infer(read(model.graph, inputs))
     else:
         ledger = infer(read(model, inputs))
-    if isinstance(model, Ledger | Graph):
-        return answer(ledger, stated, seconds)
-    return answer(ledger, stated, seconds, lambda shape: infer(read(model, shape)))
+    with no_garbage():
+        if isinstance(model, Ledger | Graph):
+            return answer(ledger, stated, seconds)
+        return answer(ledger, stated, seconds, lambda shape: infer(read(model, shape)))
 
 
 __all__ = ["reconcile"]

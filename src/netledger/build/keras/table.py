@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netledger import ops
-from netledger.build.keras import layers, moves
+from netledger.build.keras import layers, moves, windows
 from netledger.build.source import functions
 from netledger.build.source.expression import call
 from netledger.build.source.kinds import Written
@@ -65,4 +65,4 @@ WRITERS: dict[type[Op], Writer] = {
     ops.Tensor: layers.stored,
 }
 
-TABLE = Table("Keras", WRITERS, layers.fits, channels_last=True)
+TABLE = Table("Keras", WRITERS, windows.fits, channels_last=True)

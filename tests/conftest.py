@@ -10,7 +10,6 @@ import signal
 import sys
 import sysconfig
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -61,10 +60,11 @@ def inspect_file() -> Callable[..., Inspected]:
 
     ``inspect_file(path, inputs=None, metadata=None)`` returns ``("ledger", Ledger)`` or
     ``("error", text)``; in the text the file's path is shortened to its name. It fails the test
-    if anything but a NetledgerError is raised, on more than 2 s + 1 s for each 20 MB of metadata
-    (by default the file's size), beyond 512 MB of extra memory, and if any other file is opened
-    (for folders and shard lists: any outside their folder), anything connected to, started or
-    unpickled.
+    if anything but a NetledgerError is raised, beyond 512 MB of extra memory, if any other file is
+    opened (for folders and shard lists: any outside their folder), anything connected to, started
+    or unpickled, and if it hangs: ten times the promised 2 s + 1 s for each 20 MB of metadata (by
+    default the file's size). The promised time itself is measured in `benchmarks/untrusted.py`,
+    for a busy machine would fail it here.
     """
     return _inspect
 
@@ -75,12 +75,10 @@ def _inspect(path: Path | str, inputs: Any = None, metadata: int | None = None) 
         metadata = path.stat().st_size if path.is_file() else 0
     seconds = 2 + metadata / (20 * MEGABYTE)
     before = _memory(reset=True)
-    began = time.process_time()
     with _watched(path) as breaches, _alarm(10 * seconds):
         result = _outcome(path, inputs)
-    spent, grown = time.process_time() - began, _memory() - before
+    grown = _memory() - before
     assert not breaches, f"{path.name}: not promised: {breaches}"
-    assert spent <= seconds, f"{path.name}: took {spent:.1f} s of {seconds:.1f} s"
     assert grown <= 512 * MEGABYTE, f"{path.name}: took {grown / MEGABYTE:.0f} MB"
     return result
 

@@ -16,7 +16,7 @@ from netledger.graph import BUFFER, Graph, Node, Parameter, TensorType
 from netledger.ledger import Finding, Ledger, Row, Stored, sums
 from netledger.ops.base import Op, Window, size
 from netledger.reach import Reach, bounded, far, of_input, steps, through, widest
-from netledger.rules import Counted, Rules
+from netledger.rules import NOTHING, Counted, Derived, Kept, Rules
 
 
 def infer(graph: Graph, *, batch: int | None = None, check: bool = True) -> Ledger:
@@ -93,8 +93,7 @@ class Book:
         dtype = op.dtype(*[t.dtype for t in types])
         outputs = tuple([TensorType(s, dtype) for s in derived.outputs[: len(node.outputs)]])
         unknown = dict(op.unknown())
-        parameters = self._parameters(node, derived.parameters, dtype, unknown)
-        weights, biases, buffers = sums(parameters)
+        parameters, weights, biases, buffers = self._stored(node, derived, dtype, unknown)
         macs, elements = derived.macs, derived.elements
         if unknown:
             macs = self._recorded_macs(node, unknown)
@@ -140,8 +139,7 @@ class Book:
         """A row of stored tensors, without inputs and outputs; there may be 120,000 of them."""
         unknown = node.op.unknown()
         stored = tuple([(p, prod(p.shape)) for p in node.op.parameters()])
-        parameters = self._parameters(node, stored, "float32", {})
-        weights, biases, buffers = sums(parameters)
+        parameters, weights, biases, buffers = self._kept(node, stored, "float32", {})
         lost = "params" in unknown
         self.rows.append(
             Row(
@@ -163,6 +161,22 @@ class Book:
     def close(self, failed: str = "") -> Ledger:
         """The ledger as far as it goes."""
         return Ledger(self.graph, tuple(self.rows), tuple(self.findings), self.batch, failed)
+
+    def _stored(self, node: Node, derived: Derived, dtype: str, unknown: dict[str, str]) -> Kept:
+        """What the row stores, with its sums; mostly the same as of a layer before."""
+        if node.recorded is not None or self.owner or not self.rules.check:
+            return self._kept(node, derived.parameters, dtype, unknown)
+        if not derived.parameters:
+            return NOTHING
+        key = (derived.parameters, dtype, node.dtype, node.trainable)
+        known = self.rules.kept.get(key)
+        if known is None:
+            known = self.rules.kept[key] = self._kept(node, derived.parameters, dtype, unknown)
+        return known
+
+    def _kept(self, node: Node, derived: Counted, dtype: str, unknown: dict[str, str]) -> Kept:
+        parameters = self._parameters(node, derived, dtype, unknown)
+        return Kept(parameters, *sums(parameters))
 
     def _parameters(
         self, node: Node, derived: Counted, dtype: str, unknown: dict[str, str]

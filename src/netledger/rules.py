@@ -8,6 +8,7 @@ from netledger.errors import ShapeError
 from netledger.formula import Formula, prod, substitute
 from netledger.formula.simplify import simplify
 from netledger.graph import BATCH, Node, Parameter, Shape
+from netledger.ledger import Stored
 from netledger.ops.base import Op, Window, size
 from netledger.ops.fields import LARGEST
 
@@ -25,6 +26,18 @@ class Derived(NamedTuple):
     window: tuple[Window, ...] | str | None
 
 
+class Kept(NamedTuple):
+    """What a layer stores, and the sums of it by role."""
+
+    parameters: tuple[Stored, ...]
+    weights: Any
+    biases: Any
+    buffers: Any
+
+
+NOTHING = Kept((), 0, 0, 0)
+
+
 class Rules:
     """What rules gave so far; networks that are much alike may share it.
 
@@ -37,6 +50,7 @@ class Rules:
         self.batch, self.check = batch, check
         self.per = {"N": 1 if batch is None else batch}
         self.known: dict[tuple[Op, tuple[Shape, ...], int], Derived] = {}
+        self.kept: dict[tuple[Counted, str, str, bool], Kept] = {}
 
     def derive(self, op: Op, shapes: tuple[Shape, ...], node: Node) -> Derived:
         """Asks the rules; networks repeat themselves, so the same question is asked once."""

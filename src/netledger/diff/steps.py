@@ -110,7 +110,7 @@ class Walk:
 
     def _renamed(self) -> Ledger:
         ledger = infer(derived(self.b.ledger.graph))
-        rows = [replace(row, name=self.names.get(row.name, row.name)) for row in ledger.ops]
+        rows = [row._replace(name=self.names.get(row.name, row.name)) for row in ledger.ops]
         return replace(ledger, ops=tuple(rows))
 
     def _apply(self, group: Group) -> Iterator[Edit]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from netledger.ledger.row import Row, add_up
 
 
@@ -27,7 +25,7 @@ def fold_pointwise(rows: tuple[Row, ...]) -> tuple[Row, ...]:
             made_by[value] = row.name
     by_name = {row.name: row for row in rows}
     return tuple(
-        replace(by_name[name], folded=tuple(folded)) if folded else by_name[name]
+        by_name[name]._replace(folded=tuple(folded)) if folded else by_name[name]
         for name, folded in kept.items()
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -59,8 +59,7 @@ class Finding:
 _SAME: Mapping[str, str] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One layer.
 
     Counts are exact ints, formulas where a dimension is a symbol, or None where unknown (the
@@ -103,7 +102,7 @@ class Row:
     elements: Any = 0
     receptive_field: tuple[Any, ...] | str | None = None
     steps: tuple[Any, ...] = ()
-    unknown: Mapping[str, str] = field(default_factory=dict)
+    unknown: Mapping[str, str] = _SAME
     op: Op | None = None
     made: tuple[str, ...] = ()
     source: str = ""
@@ -193,7 +192,10 @@ def _stored_to_dict(p: Stored) -> dict[str, Any]:
 
 def add_up(values: Iterable[Any]) -> Any:
     """The sum of what is known."""
-    known = [value for value in values if value is not None]
+    given = list(values)
+    if set(map(type, given)) <= {int}:  # nearly always, and much faster
+        return sum(given)
+    known = [value for value in given if value is not None]
     fixed = sum([value for value in known if not isinstance(value, Formula)])
     unfixed = [value for value in known if isinstance(value, Formula)]
     return add_up_formulas([*unfixed, formula(fixed)]) if unfixed else fixed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -221,6 +221,24 @@ class Graph:
                 raise UnknownName(f"field of {old.op.kind}", key, known)
         new = replace(old, op=replace(old.op, **values))
         return _copy(self, nodes=tuple(new if node is old else node for node in self.nodes))
+
+
+def without_unused(
+    nodes: Sequence[Node], outputs: Iterable[str], kinds: tuple[type[Op], ...]
+) -> list[Node]:
+    """The nodes without those of some kinds that nothing takes anything from, in order.
+
+    Args:
+        nodes: In topological order.
+        outputs: The values that are needed in the end.
+        kinds: The operations that may be left out.
+    """
+    needed, kept = set(outputs), []
+    for node in reversed(nodes):
+        if not isinstance(node.op, kinds) or needed.intersection(node.outputs):
+            kept.append(node)
+            needed.update(node.inputs)
+    return kept[::-1]
 
 
 def _copy(graph: Graph, **changes: Any) -> Graph:

@@ -10,7 +10,16 @@ from netledger.aten.call import Call, Layer, Value
 from netledger.aten.table import translate
 from netledger.aten.whole import fold
 from netledger.errors import NetledgerError
-from netledger.graph import BUFFER, WEIGHT, Node, Parameter, Recorded, Shape, TensorType
+from netledger.graph import (
+    BUFFER,
+    WEIGHT,
+    Node,
+    Parameter,
+    Recorded,
+    Shape,
+    TensorType,
+    without_unused,
+)
 from netledger.ops import (
     Cast,
     Constant,
@@ -156,13 +165,7 @@ class Builder:
             if unused and key not in used and not counter:
                 self._name(self.values[name], note="never used")
                 used.add(key)
-        needed = set(results)
-        nodes: list[Node] = []
-        for node in reversed(self.nodes):
-            if not isinstance(node.op, _IDLE) or needed.intersection(node.outputs):
-                nodes.append(node)
-                needed.update(node.inputs)
-        self.nodes = nodes[::-1]
+        self.nodes = without_unused(self.nodes, results, _IDLE)
         return results
 
     def ties(self, same: Callable[[Stored], str]) -> tuple[tuple[tuple[str, str], ...], ...]:

@@ -8,7 +8,16 @@ from dataclasses import replace
 from typing import Any
 
 from netledger.errors import NetledgerError
-from netledger.graph import BUFFER, WEIGHT, Node, Parameter, Recorded, Shape, TensorType
+from netledger.graph import (
+    BUFFER,
+    WEIGHT,
+    Node,
+    Parameter,
+    Recorded,
+    Shape,
+    TensorType,
+    without_unused,
+)
 from netledger.ops import (
     Cast,
     Constant,
@@ -302,11 +311,5 @@ class Builder:
         for path in self.leaves:
             if path not in self.uses:
                 self.alone(path)
-        needed = set(made)
-        kept: list[Node] = []
-        for node in reversed(self.nodes):
-            if not isinstance(node.op, _IDLE) or needed.intersection(node.outputs):
-                kept.append(node)
-                needed.update(node.inputs)
-        self.nodes = kept[::-1]
+        self.nodes = without_unused(self.nodes, made, _IDLE)
         return made

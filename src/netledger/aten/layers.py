@@ -140,7 +140,7 @@ def _in_our_order(matrix: Value) -> Value:
 def matmul(call: Call) -> Layer:
     """mm, bmm, matmul, baddbmm."""
     x = call.value("batch1", "self")  # baddbmm has a self besides, which is added
-    weight = call.value("batch2", "mat2", "other", "vec")
+    weight = call.value("batch2", "mat2", "other", "vec", "tensor")
     if weight.stored and not x.stored and len(x.shape) >= 2 == len(weight.shape):
         op = Linear(_size(weight.shape[1]), bias=False)
         return Layer((op,), (x,), (_in_our_order(weight),))

@@ -154,7 +154,7 @@ _KNOWN = (
     *("diff", "trace", "bincount", "histc", "unique_dim", "_unique2", "complex", "polar", "real"),
     *("imag", "fft_fft", "fft_ifft", "fft_rfft", "fft_irfft", "fft_fft2", "fft_ifft2", "fft_rfft2"),
     *("fft_irfft2", "fft_fftn", "fft_ifftn", "fft_rfftn", "fft_irfftn", "stft", "istft", "erfinv"),
-    *("nll_loss_forward", "nll_loss2d_forward"),
+    *("nll_loss_forward", "nll_loss2d_forward", "ctc_loss"),
     *("linalg_solve_triangular", "nms", "roi_align", "roi_pool", "ps_roi_align", "ps_roi_pool"),
 )
 _ARRANGED = ("roll", "flip", "cumsum", "cumprod", "triu", "tril")
@@ -248,7 +248,8 @@ _TABLE: dict[str, Rule] = {
     **{name: _function(function) for name, function in _ACTIVATIONS.items()},
     **{name: _together(op) for name, op in _POINTWISE.items()},
     **{name: _plain(Identity()) for name in _SAME},
-    **dict.fromkeys(("softmax", "_softmax", "log_softmax", "_log_softmax"), _softmax),
+    **dict.fromkeys(("softmax", "_softmax", "_safe_softmax"), _softmax),
+    **dict.fromkeys(("log_softmax", "_log_softmax"), _softmax),
     **dict.fromkeys(("dropout", "feature_dropout", "alpha_dropout", "native_dropout"), _dropout),
     **dict.fromkeys(("to", "_to_copy", "type_as", "_to_dtype"), _cast),
     **dict.fromkeys(("hardtanh", "clamp", "clamp_min", "clamp_max", "clip"), _clip),

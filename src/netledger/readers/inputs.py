@@ -231,6 +231,8 @@ def call_arguments(given: Any) -> Arguments:
         whole = isinstance(given, Mapping)
     if isinstance(given, Mapping):
         return Arguments((), {str(name): _leaf(value) for name, value in given.items()})
+    if hasattr(given, "_fields") and not isinstance(given, TensorType):
+        return Arguments((_leaf(given),))  # one argument with names for its parts
     if _is_shape(given) or not isinstance(given, list | tuple):
         return Arguments((_plain_leaf(given),))
     if not whole and all(isinstance(g, str | TensorType) or _is_shape(g) for g in given):
@@ -260,9 +262,15 @@ def _leaf(given: Any) -> Any:
     if isinstance(given, Mapping):
         return {name: _leaf(value) for name, value in given.items()}
     if isinstance(given, list | tuple):
-        made = [_leaf(value) for value in given]
-        return tuple(made) if isinstance(given, tuple) else made
+        return rebuilt(given, [_leaf(value) for value in given])
     return given
+
+
+def rebuilt(nest: Any, parts: list[Any]) -> Any:
+    """A list or tuple of other parts; a tuple with names for them keeps the names."""
+    if hasattr(nest, "_fields"):
+        return type(nest)(*parts)
+    return tuple(parts) if isinstance(nest, tuple) else parts
 
 
 def _whole(text: str) -> TensorType:

@@ -145,10 +145,10 @@ def _independent_macs(model: Any, arguments: tuple[Any, ...] | None = None) -> i
     from torch.utils.flop_counter import flop_registry
 
     from netledger.readers.inputs import Arguments
+    from netledger.readers.torch_module.arguments import is_tensor, type_of
     from netledger.readers.torch_module.data import LARGEST
     from netledger.readers.torch_module.defaults import default_arguments
     from netledger.readers.torch_module.model import _fast_path_off
-    from netledger.readers.torch_module.read import is_tensor, type_of
     from netledger.readers.torch_module.torchvision_ops import operators_of_torchvision
 
     class Count(TorchDispatchMode):

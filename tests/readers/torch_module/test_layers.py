@@ -212,6 +212,13 @@ def test_compiled_and_scripted(how: str) -> None:
     assert (totals.params, totals.buffers, totals.macs) == (120, 8, 3888)
 
 
+def test_frozen_script() -> None:
+    """Its weights are constants of its code; PyTorch lists no parameters either."""
+    made = torch.jit.freeze(torch.jit.script(nn.Linear(4, 3).eval()))
+    totals = read(made, "4").totals
+    assert (totals.params, totals.macs) == (0, 12) and not list(made.parameters())
+
+
 def test_hooks_run() -> None:
     model = nn.Linear(4, 4)
     model.register_forward_hook(lambda module, args, made: F.linear(made, module.weight))

@@ -41,6 +41,8 @@ COMPOSED: dict[str, tuple[Callable[[Any, Any], Any], int]] = {
     "cosine_similarity": (lambda m, x: F.cosine_similarity(x @ m.w, x @ m.w), 2 * 7 * 8 * 5),
     "vstack, swapdims, ravel": (lambda m, x: torch.vstack([x, x]).swapdims(0, 1).ravel(), 0),
     "less": (lambda m, x: torch.less(x, 3) & torch.isclose(x, x), 0),
+    "dot": (lambda m, x: x * torch.dot(m.w[0], m.w[1]) + (x @ m.w).sum(), 5 + 7 * 8 * 5),
+    "ctc_loss": (lambda m, x: F.ctc_loss(x.mT, *[torch.ones(len(x)).long()] * 3), 0),
     "quantile": (lambda m, x: torch.quantile(x, 0.5, dim=1), 0),
     "cross_entropy": (lambda m, x: F.cross_entropy(x, torch.zeros(len(x), 8).long()), 0),
 }

@@ -151,6 +151,19 @@ def test_numbers_that_are_taken_out(method: str) -> None:
     assert caught.value.hint.startswith("tensors have shapes here and no numbers: ")
 
 
+def test_a_gradient_inside() -> None:
+    class Force(nn.Module):
+        def forward(self, x: Any) -> Any:
+            with torch.enable_grad():
+                return torch.autograd.grad((x.requires_grad_(True) ** 2).sum(), x)[0]
+
+    with pytest.raises(NetledgerError) as caught:
+        netledger.ledger(Force(), "4")
+    assert caught.value.hint == (
+        "the pass runs without gradients: use torch.func.grad, or read the part before"
+    )
+
+
 @pytest.mark.parametrize(
     ("inputs", "fact"),
     [

@@ -11,7 +11,8 @@ import torch
 from netledger.aten import Builder, Call, Invocation, Stored, Value
 from netledger.formula import Dim
 from netledger.graph import BATCH, TensorType
-from netledger.readers.torch_module.trace import Recorded, Tensor, Trace, look
+from netledger.readers.torch_module.operators import look
+from netledger.readers.torch_module.trace import Recorded, Tensor, Trace
 
 _PRODUCTS = (
     "conv",

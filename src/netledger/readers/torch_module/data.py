@@ -16,7 +16,7 @@ import torch
 SMALL = 1 << 16
 """How many numbers a tensor may have that is really computed."""
 
-ASKED = ("item", "is_nonzero", "_local_scalar_dense", "equal", "allclose", "is_same_size")
+ASKED = ("item", "is_nonzero", "_local_scalar_dense", "equal", "allclose")
 
 
 class DataDependent(RuntimeError):
@@ -78,6 +78,12 @@ def _recurrent(function: Any, x: Any, states: Any, weights: Any, *rest: Any) -> 
     return (_empty(shape, sequence.dtype), *last)
 
 
+def _ctc_loss(function: Any, x: Any, y: Any, steps: Any, lengths: Any, *settings: Any) -> Any:
+    """The blank symbol and the reduction are among the settings: none keeps a loss a sequence."""
+    each = settings[1:2] == (0,)
+    return _empty(x.shape[1:2] if each else (), x.dtype)
+
+
 def _linear(function: Any, x: Any, weight: Any, bias: Any = None) -> Any:
     """The product alone: PyTorch adds the bias in Python there, which takes ten times as long."""
     if bias is None or bias.shape != weight.shape[:1] or bias.dtype != weight.dtype:
@@ -95,6 +101,7 @@ LARGEST: dict[str, Callable[..., Any]] = {
     "_unique2": _unique,
     "_unique": _unique,
     "nms": _nms,
+    "ctc_loss": _ctc_loss,
     "roi_align": _roi_align,
     **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), _recurrent),
 }

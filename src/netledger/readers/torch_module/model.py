@@ -15,6 +15,7 @@ import torch
 from netledger.aten import Stored
 from netledger.graph import BIAS, BUFFER, WEIGHT, ModuleCall, TensorType
 from netledger.inventory import StoredTensor, role
+from netledger.readers.torch_module.higher_order import attention_without_device
 from netledger.readers.torch_module.torchvision_ops import operators_of_torchvision
 from netledger.readers.torch_module.trace import Trace
 
@@ -63,7 +64,7 @@ def _stored(name: str, kind: str, tensor: Any, homes: tuple[str, ...]) -> Stored
 @contextmanager
 def unchanged(modules: Iterable[Any]) -> Iterator[None]:
     """Whatever the forward pass does to the modules is undone."""
-    training = [module.training for module in modules]
+    training = [getattr(module, "training", None) for module in modules]  # a frozen one has none
     before = [_snapshot(module) for module in modules]
     numbers = _random_state()
     try:
@@ -71,7 +72,7 @@ def unchanged(modules: Iterable[Any]) -> Iterator[None]:
     finally:
         for module, state, mode in zip(modules, before, training, strict=True):
             _restore(module, state)
-            if module.training != mode:  # a scripted module keeps it elsewhere
+            if mode is not None and module.training != mode:  # a scripted module keeps it elsewhere
                 module.training = mode
         _restore_random(numbers)
 
@@ -142,13 +143,14 @@ def recording(modules: Mapping[str, Any], trace: Trace) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(unchanged(modules.values()))
         for module in modules.values():
-            if module.training:
+            if getattr(module, "training", False):
                 module.training = False
         stack.enter_context(_fast_path_off())
         stack.enter_context(_not_compiled())
         stack.enter_context(_told(modules, trace))
         stack.enter_context(torch.inference_mode())
         stack.enter_context(operators_of_torchvision())
+        stack.enter_context(attention_without_device())
         stack.enter_context(trace)
         yield
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -11,12 +10,22 @@ from typing import Any, NamedTuple
 import torch
 
 from netledger.aten import Stored
-from netledger.errors import NetledgerError, ShapeError, UsageError
+from netledger.errors import NetledgerError, ShapeError
 from netledger.formula import Formula
 from netledger.graph import BIAS, WEIGHT, Graph, TensorType
 from netledger.infer import infer
 from netledger.ops import LocalResponseNorm, Op
 from netledger.readers.inputs import Arguments, call_arguments
+from netledger.readers.torch_module.arguments import (
+    argument_names,
+    empty,
+    is_batch,
+    is_record,
+    meta_call,
+    replaced,
+    type_of,
+    types_of,
+)
 from netledger.readers.torch_module.batch import BatchLoop
 from netledger.readers.torch_module.build import Sizes, Translation
 from netledger.readers.torch_module.data import DataDependent
@@ -54,7 +63,7 @@ def read(thing: Any, inputs: Any) -> Graph:
     model = unwrap(thing)
     given = default_arguments(model) if inputs is None else call_arguments(inputs)
     if is_unshaped(model):
-        model = shaped(model, *_meta_call(given))
+        model = shaped(model, *meta_call(given))
     tensors = kept(model)
     modules = dict(model.named_modules())
     attempt = _try(modules, given, tensors, _distinctive(given, tensors))
@@ -68,58 +77,11 @@ def read(thing: Any, inputs: Any) -> Graph:
 
 def _distinctive(given: Arguments, tensors: Mapping[str, Any]) -> int | None:
     """A size for the batch that divides no size of the model, or of its inputs."""
-    if not any(t.shape and _is_batch(t.shape[0], given) for t in _types(given)):
+    if not any(t.shape and is_batch(t.shape[0], given) for t in types_of(given)):
         return None
     sizes = {d for stored, _ in tensors.values() for d in stored.type.shape}
-    sizes |= {d for t in _types(given) for d in t.shape[1:] if isinstance(d, int)}
+    sizes |= {d for t in types_of(given) for d in t.shape[1:] if isinstance(d, int)}
     return next((b for b in DISTINCTIVE if not any(d % b == 0 for d in sizes if d)), None)
-
-
-def _types(given: Arguments) -> list[TensorType]:
-    return [type_of(leaf) for leaf in _leaves((given.args, given.kwargs)) if is_tensor(leaf)]
-
-
-def _leaves(nest: Any) -> Iterator[Any]:
-    if isinstance(nest, Mapping):
-        for value in nest.values():
-            yield from _leaves(value)
-    elif isinstance(nest, list | tuple) and not isinstance(nest, TensorType):
-        for value in nest:
-            yield from _leaves(value)
-    else:
-        yield nest
-
-
-def is_tensor(leaf: Any) -> bool:
-    """True for what stands for a tensor: a type, a tensor, an array."""
-    return isinstance(leaf, TensorType) or (hasattr(leaf, "shape") and hasattr(leaf, "dtype"))
-
-
-def type_of(leaf: Any) -> TensorType:
-    """The type of what stands for a tensor."""
-    if isinstance(leaf, TensorType):
-        return leaf
-    return TensorType(tuple(map(int, leaf.shape)), str(leaf.dtype).rpartition(".")[2])
-
-
-def _is_batch(first: Any, given: Arguments) -> bool:
-    """True for N, and for the size that the first axis of the first tensor has."""
-    if isinstance(first, Formula):
-        return True
-    types = [t for t in _types(given) if t.shape]
-    return first == types[0].shape[0] and not any(isinstance(t.shape[0], Formula) for t in types)
-
-
-def _meta_call(given: Arguments) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The arguments for one sample, on the meta device."""
-
-    def tensor(leaf: Any, name: str) -> Any:
-        t = type_of(leaf)
-        shape = _numbers(tuple(1 if isinstance(d, Formula) else d for d in t.shape))
-        return torch.empty(shape, dtype=_dtype(t.dtype), device="meta")
-
-    args = tuple([_replaced(arg, "", tensor) for arg in given.args])
-    return args, {name: _replaced(arg, "", tensor) for name, arg in given.kwargs.items()}
 
 
 def _try(
@@ -128,23 +90,23 @@ def _try(
     """Runs the model once."""
     model, trace, sizes = modules[""], Trace(batch), Sizes(batch)
     inputs: dict[str, TensorType] = {}
-    names = _argument_names(model, given)
+    names = argument_names(model, given)
 
     def tensor(leaf: Any, name: str) -> Any:
         t = type_of(leaf)
         first = (batch or (1 if isinstance(d, Formula) else d) for d in t.shape[:1])
         shape = t.shape
-        if shape and _is_batch(shape[0], given):
+        if shape and is_batch(shape[0], given):
             shape = (next(first), *shape[1:])
-        made = torch.empty(_numbers(shape), dtype=_dtype(t.dtype), device="meta")
+        made = empty(shape, t.dtype)
         while name in inputs:
             name = f"{name}_"
         inputs[name] = sizes.type(made.shape, made.dtype)  # now: it may be changed in place
         return trace.enter_input(name, made)
 
     with recording(modules, trace):
-        args = tuple([_replaced(a, n, tensor) for a, n in zip(given.args, names, strict=True)])
-        kwargs = {n: _replaced(a, n, tensor) for n, a in given.kwargs.items()}
+        args = tuple([replaced(a, n, tensor) for a, n in zip(given.args, names, strict=True)])
+        kwargs = {n: replaced(a, n, tensor) for n, a in given.kwargs.items()}
         for name, (_, stored) in tensors.items():
             trace.enter_stored(name, stored)
         result, error = None, None
@@ -153,45 +115,6 @@ def _try(
         except (Exception, BatchLoop) as raised:
             error = raised
     return Attempt(trace, inputs, result, error, sizes)
-
-
-def _numbers(shape: tuple[Any, ...]) -> tuple[int, ...]:
-    if not all(isinstance(d, int) for d in shape):
-        raise UsageError(
-            "a live model needs sizes that are numbers; only the batch may be a symbol",
-            hint="write for instance 3x224x224",
-        )
-    return shape
-
-
-def _dtype(name: str) -> Any:
-    found = getattr(torch, name, None)
-    if not isinstance(found, torch.dtype):
-        raise UsageError(f"PyTorch has no dtype {name!r}", hint="for instance int64 or float32")
-    return found
-
-
-def _replaced(nest: Any, name: str, tensor: Any) -> Any:
-    if is_tensor(nest):
-        return tensor(nest, name)
-    if isinstance(nest, Mapping):
-        return {k: _replaced(v, f"{name}.{k}", tensor) for k, v in nest.items()}
-    if isinstance(nest, list | tuple):
-        made = [_replaced(v, f"{name}.{i}", tensor) for i, v in enumerate(nest)]
-        return made if isinstance(nest, list) else tuple(made)
-    return nest
-
-
-def _argument_names(model: Any, given: Arguments) -> list[str]:
-    """What the model calls its arguments."""
-    try:
-        parameters = inspect.signature(model.forward).parameters.values()
-        kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        names = [p.name for p in parameters if p.kind in kinds]
-    except (TypeError, ValueError):
-        names = []
-    count = len(given.args)
-    return [*names, *(f"input_{i}" for i in range(len(names), count))][:count]
 
 
 def _graph(modules: Modules, attempt: Attempt, tensors: Mapping[str, tuple[Any, Any]]) -> Graph:
@@ -242,7 +165,7 @@ def _results(result: Any) -> Iterator[Any]:
     """The tensors in what a model returns: in lists, mappings, and objects with fields."""
     if isinstance(result, Mapping):
         result = list(result.values())
-    elif dataclasses.is_dataclass(result) and not isinstance(result, type):
+    elif is_record(result):
         result = [getattr(result, f.name) for f in dataclasses.fields(result)]
     if isinstance(result, list | tuple):
         for part in result:
@@ -259,7 +182,7 @@ def _failed(attempt: Attempt, graph: Graph) -> NetledgerError:
     path = trace.calls[trace.at].path if trace.at >= 0 else ""
     failed = type(trace.module).__name__ if trace.module is not None else "forward"
     place = f"{path} ({failed})" if path else failed
-    hint = _WITHOUT_NUMBERS if isinstance(raised, DataDependent) or _asks(text) else ""
+    hint = _hint(raised, text)
     fact = f"the forward pass failed: {type(raised).__name__}: {text[:400]}"
     error = ShapeError(fact, hint=hint)
     error.at(where=place, received=", ".join(map(_shown, trace.given)))
@@ -273,9 +196,16 @@ _WITHOUT_NUMBERS = (
 )
 
 
-def _asks(text: str) -> bool:
-    """True for what PyTorch says where numbers of a tensor are taken out of it (``.numpy()``)."""
-    return any(said in text for said in ("unallocated storage", "can't convert meta", "of meta"))
+_WITHOUT_GRADIENTS = "the pass runs without gradients: use torch.func.grad, or read the part before"
+_ASKED = ("unallocated storage", "can't convert meta", "of meta")
+"""What PyTorch says where numbers of a tensor are taken out of it (``.numpy()``)."""
+
+
+def _hint(raised: Any, text: str) -> str:
+    """What to do about an error of the model's own."""
+    if isinstance(raised, DataDependent) or any(said in text for said in _ASKED):
+        return _WITHOUT_NUMBERS
+    return _WITHOUT_GRADIENTS if "does not require grad" in text else ""
 
 
 def _shown(arg: Any) -> str:

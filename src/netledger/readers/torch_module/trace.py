@@ -8,17 +8,17 @@ are: the mode puts a tensor of the same shape on the meta device in their place.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any, NamedTuple
 
 import torch
+from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from netledger.aten import describes
 from netledger.graph import ModuleCall
 from netledger.readers.torch_module.batch import BatchLoop, refuse_loops
 from netledger.readers.torch_module.data import ASKED, LARGEST, asked
-from netledger.readers.torch_module.quantized import PACKED
+from netledger.readers.torch_module.higher_order import RUN_THROUGH
+from netledger.readers.torch_module.operators import Operator, look
 
 
 class Tensor:
@@ -66,62 +66,8 @@ class Recorded(NamedTuple):
     key: Any
 
 
-class Operator(NamedTuple):
-    """What the schema of an operator says.
-
-    Attributes:
-        name: Without namespace and overload: ``conv2d``, ``relu_``.
-        names: Its arguments, in order.
-        written: The places of arguments that it changes.
-        pure: True if its results are new tensors and nothing is changed.
-        same: True if its result is its first argument, changed, in the same shape.
-        view: True if its result may be a view of its first argument.
-        device: The place of an argument that says on which device the result is.
-        packed: What unpacks its weights, if they are packed.
-        composed: True if no rule describes it, and PyTorch composes it of other operators.
-    """
-
-    name: str
-    names: tuple[str, ...]
-    written: tuple[int, ...]
-    pure: bool
-    same: bool
-    view: bool
-    device: int | None
-    packed: Any
-    composed: bool
-
-
 _MADE = ("new_", "zeros_like", "ones_like", "full_like", "empty_like", "rand_like", "randn_like")
 """They take a tensor for its shape only."""
-_MOVES_AXES = ("t_", "transpose_", "squeeze_", "unsqueeze_", "swapaxes_", "resize_", "set_")
-
-
-@cache
-def look(function: Any) -> Operator:
-    """Reads the schema of an operator."""
-    schema = function._schema
-    arguments = schema.arguments
-    aliases = [a.alias_info for a in arguments]
-    written = tuple(i for i, alias in enumerate(aliases) if alias is not None and alias.is_write)
-    shared = any(a is not None for a in aliases)
-    name = schema.name.partition("::")[2]
-    place = next((i for i, a in enumerate(arguments) if str(a.type) in _DEVICES), None)
-    composed = function.has_kernel_for_dispatch_key(torch._C.DispatchKey.CompositeImplicitAutograd)
-    return Operator(
-        name,
-        tuple(a.name for a in arguments),
-        written,
-        not shared and not any(r.alias_info for r in schema.returns) and len(schema.returns) > 0,
-        written == (0,) and name.endswith("_") and name not in _MOVES_AXES,
-        shared and not written,
-        place,
-        PACKED.get(schema.name),
-        composed and not written and not describes(name) and name not in (*LARGEST, *ASKED),
-    )
-
-
-_DEVICES = ("Device", "Optional[Device]", "Device?")
 _META = torch.device("meta")
 
 
@@ -138,6 +84,8 @@ class Trace(TorchDispatchMode):  # type: ignore[misc]
         given: What the module that was called last was called with.
         packed: Weights that came out of packed objects: a twin of each, and the dtype it has there.
     """
+
+    supports_higher_order_operators = True
 
     def __init__(self, batch: int | None = None) -> None:
         super().__init__()
@@ -190,8 +138,10 @@ class Trace(TorchDispatchMode):  # type: ignore[misc]
     def __torch_dispatch__(
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        operator = look(function)
         kwargs = kwargs or {}
+        if isinstance(function, HigherOrderOperator):
+            return self._run_through(function, args, kwargs)
+        operator = look(function)
         if operator.packed is not None:
             stands = self._unpacked(operator.packed, args)
             if stands is not None:
@@ -202,8 +152,8 @@ class Trace(TorchDispatchMode):  # type: ignore[misc]
             key = (*key, tuple([(k, self._scan(v, tensors)) for k, v in kwargs.items()]))
         if self.batch is not None:
             refuse_loops(self.batch, operator.name, args, kwargs)
-        if operator.composed:
-            parts = self._taken_apart(function, args, kwargs)
+        if operator.composed is not None:
+            parts = self._taken_apart(operator.composed, args, kwargs)
             if parts is not NotImplemented:
                 return parts
         known = self._results.get(key) if operator.pure or operator.same else None
@@ -234,13 +184,21 @@ class Trace(TorchDispatchMode):  # type: ignore[misc]
             self._remember(twin, Tensor(full, twin, stored=full))
         return self.__torch_dispatch__(function, (), given)
 
-    def _taken_apart(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Runs the operators that PyTorch composes it of, each of which is recorded."""
+    def _run_through(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Runs what takes the model's own functions: a loop, a choice, attention."""
+        run = RUN_THROUGH.get(function.name())
+        if run is None:
+            raise NotImplementedError(f"the operator {function.name()} is not read")
+        with self:
+            return run(*args, **kwargs)
+
+    def _taken_apart(self, parts: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Runs the operators that one is composed of, each of which is recorded."""
         before = len(self.records)
         try:
             with self:
                 args, kwargs = self._on_meta(args), {k: self._on_meta(v) for k, v in kwargs.items()}
-                return function.decompose(*args, **kwargs)
+                return parts(*args, **kwargs)
         except BatchLoop:
             raise
         except Exception:  # some parts need numbers, or are not for the meta device

@@ -80,7 +80,7 @@ def conv(call: Call, x: int = 0, w: int = 1, b: int = 2) -> Layer:
     if len(shape) < 3:
         raise Unknown(f"its weight has {len(shape)} axes")
     op = Conv(shape[0], bias=call.has(b), **windows(call, shape[2:], len(shape) - 2))
-    return Layer(op, [call.value(x)], [weight, *_bias(call, b, shape[0])])
+    return Layer(op, [call.value(x)], [weight, *bias(call, b, shape[0])])
 
 
 def deform_conv(call: Call) -> Layer:
@@ -94,7 +94,8 @@ def deform_conv(call: Call) -> Layer:
     return Layer(op, fed, layer.weights, macs)
 
 
-def _bias(call: Call, i: int, size: Any) -> list[Weight]:
+def bias(call: Call, i: int, size: Any) -> list[Weight]:
+    """Input `i` as a bias, if it is there."""
     if not call.has(i):
         return []
     return [call.weight(i, "bias", BIAS, _flat(call.shape(i), size))]
@@ -121,7 +122,7 @@ def conv_transpose(call: Call) -> Layer:
     return Layer(
         ConvTranspose(filters, bias=call.has(2), **fields),
         [call.value(0)],
-        [weight, *_bias(call, 2, filters)],
+        [weight, *bias(call, 2, filters)],
     )
 
 
@@ -143,7 +144,7 @@ def gemm(call: Call) -> Layer:
     weights = [call.weight(1, "weight", shape=shape)]
     biased = call.has(2) and bool(call.value(2).stored)
     if biased:
-        weights += _bias(call, 2, shape[0])
+        weights += bias(call, 2, shape[0])
     elif call.has(2):
         raise Unknown("what it adds is computed, not stored")
     return Layer(Linear(shape[0], bias=biased), [a], weights)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import string
 from fractions import Fraction
 from typing import Any
 
@@ -28,6 +27,7 @@ from netledger.ops import (
     Split,
 )
 from netledger.ops.base import axis
+from netledger.ops.linear import spelled_out
 from netledger.ops.pointwise import broadcast
 from netledger.ops.pool import GlobalAvgPool, GlobalMaxPool, Pool
 from netledger.ops.resample import border
@@ -340,18 +340,8 @@ def softmax(log: bool) -> Any:
 
 def einsum(call: Call) -> Layer:
     """Einsum; "..." becomes letters that are free."""
-    equation = call.text("equation", "").replace(" ", "")
     values = call.values()
-    if "..." in equation:
-        free = [c for c in string.ascii_letters if c not in equation]
-        ins = equation.partition("->")[0].split(",")
-        ranks = [
-            len(v.shape) - len(i.replace("...", "")) for v, i in zip(values, ins, strict=False)
-        ]
-        most = max(ranks, default=0)
-        if len(set(ranks)) != 1 or not 0 <= most <= len(free):
-            raise Unknown("'...' stands for different numbers of axes")
-        equation = equation.replace("...", "".join(free[:most]))
+    equation = spelled_out(call.text("equation", ""), [len(v.shape) for v in values])
     return Layer(Einsum(equation), values)
 
 

@@ -33,7 +33,7 @@ from netledger.ops import (
 )
 from netledger.ops.base import axis
 from netledger.ops.pointwise import broadcast
-from netledger.readers.onnx import contrib, layers, moves, own
+from netledger.readers.onnx import contrib, layers, moves, own, signals
 from netledger.readers.onnx.model import DTYPES
 from netledger.readers.onnx.values import Call, Layer, Unknown, Value
 
@@ -281,6 +281,10 @@ RULES: dict[str, Rule] = {
     "TopK": known(_top),
     "EyeLike": known(_like(0)),
     "Range": known(_range),
+    "DFT": known(signals.dft),
+    "STFT": known(signals.stft),
+    "CausalConvWithState": signals.causal_conv,
+    "LinearAttention": signals.linear_attention,
     "ConstantOfShape": known(lambda call: [tuple(call.items(0))]),
 }
 """The rule of each operation; those of another domain than ONNX's own have it before the name."""

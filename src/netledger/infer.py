@@ -56,6 +56,8 @@ class Book:
         self.findings: list[Finding] = []
         self.types: dict[str, TensorType] = {}
         self.reach: dict[str, Reach] = {}
+        self.listed: dict[int, Kept] = {}
+        """What modules store, by the object that lists it: modules that are alike share one."""
         self.owner = {member: "/".join(group[0]) for group in graph.ties for member in group[1:]}
         for name, declared in graph.inputs.items():
             self._open(name, declared)
@@ -138,9 +140,14 @@ class Book:
     def _list(self, node: Node) -> None:
         """A row of stored tensors, without inputs and outputs; there may be 120,000 of them."""
         unknown = node.op.unknown()
-        stored = tuple([(p, prod(p.shape)) for p in node.op.parameters()])
-        parameters, weights, biases, buffers = self._kept(node, stored, "float32", {})
         lost = "params" in unknown
+        kept = self.listed.get(id(node.op))
+        if kept is None:
+            stored = tuple([(p, prod(p.shape)) for p in node.op.parameters()])
+            kept = self._kept(node, stored, "float32", {})
+            if not self.owner:
+                self.listed[id(node.op)] = kept
+        parameters, weights, biases, buffers = kept
         self.rows.append(
             Row(
                 name=node.name,

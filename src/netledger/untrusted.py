@@ -31,8 +31,8 @@ LARGEST_RATIO = 100
 
 Bytes = bytes | mmap
 
-# Possessive, and content with an end that is missing: linear whatever the bytes.
-_STRING = re.compile(rb'"[^"\\]*+(?:\\(?:.|\Z)[^"\\]*+)*+(?:"|\Z)', re.DOTALL)
+_STRING = re.compile(rb'"[^"]*+(?:"|\Z)')
+_NO_SIGNS = bytes(c for c in range(256) if c not in b'"[]{}:,')
 _SQUARE = bytes.maketrans(b"{}", b"[]")
 _NOT_BRACKETS = bytes(c for c in range(256) if c not in b"[]{}")
 _MEMORY_OF = {b":": 200, b"{": 64, b"[": 72, b",": 40}
@@ -77,7 +77,7 @@ def _check_extent(data: bytes, where: str) -> None:
     texts = data.count(b'"') // 2
     if texts > MOST_TEXTS:
         raise SpecError(f"JSON with {texts:,} texts; at most {MOST_TEXTS:,} are read", where=where)
-    bare = _STRING.sub(b"", data)
+    bare = _bare(data)
     width = 1 if data.isascii() else 4
     memory = 2 * width * len(data) + sum(bare.count(s) * size for s, size in _MEMORY_OF.items())
     if memory > MOST_MEMORY:
@@ -93,6 +93,17 @@ def _check_extent(data: bytes, where: str) -> None:
         brackets = brackets.replace(b"[]", b"")
     if b"[]" in brackets or b"[" * (DEEPEST_JSON + 1) in brackets:
         raise SpecError(f"JSON nested deeper than {DEEPEST_JSON}", where=where)
+
+
+def _bare(data: bytes) -> bytes:
+    """What of JSON stands between its texts: the signs of its structure, and nothing else.
+
+    No text of JSON follows another at once, so two quotes in a row are a text without signs.
+    """
+    if b"\\" in data:
+        data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
+    signs = data.translate(None, _NO_SIGNS).replace(b'""', b"")
+    return _STRING.sub(b"", signs)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

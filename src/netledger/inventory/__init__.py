@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable, Iterable
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from netledger.errors import SpecError, quoted
 from netledger.graph import BIAS, BUFFER, WEIGHT, Graph, Node
@@ -52,6 +52,10 @@ class StoredTensor(NamedTuple):
     def leaf(self) -> str:
         """Its name within its module, ``weight``."""
         return self.name.rpartition(".")[2]
+
+
+Listed = tuple[str, StoredTensor]
+"""A tensor, and its name within its module."""
 
 
 def check_shape(shape: object, name: str) -> tuple[int, ...]:
@@ -118,40 +122,52 @@ def inventory(
     Raises:
         SpecError: If there is nothing in it, or too much.
     """
-    modules: dict[str, list[StoredTensor]] = {}
+    modules: dict[str, list[Listed]] = {}
     count = 0
     for tensor in tensors:
-        modules.setdefault(tensor.name.rpartition(".")[0], []).append(tensor)
+        path, _, leaf = tensor.name.rpartition(".")
+        modules.setdefault(path, []).append((leaf, tensor))
         count += 1
     check_count(count)
     top = "(top)"
     while top in modules:
         top = f"({top})"
+    alike: dict[tuple[Any, ...], Inventory] = {}
     nodes = tuple(
-        Node(path or top, _listed(members), scope=path, source="")
-        for path, members in modules.items()
+        [
+            Node(path or top, _inventory(members, alike), scope=path)
+            for path, members in modules.items()
+        ]
     )
     title = f"{about}; {NO_GRAPH}" if about else NO_GRAPH
     ties = _ties(modules, top)
     return Graph(name, {}, nodes, (), ties, title=title, source=source, reader=reader)
 
 
-def _listed(members: list[StoredTensor]) -> Inventory:
-    rows = tuple([(t.leaf, t.role or role(t), t.shape, t.dtype, t.nbytes) for t in members])
+def _inventory(members: list[Listed], alike: dict[tuple[Any, ...], Inventory]) -> Inventory:
+    """What one module stores; modules that store the same share it."""
+    rows = tuple(
+        [
+            (leaf, t.role or role(leaf, t.shape, t.dtype, t.kind), t.shape, t.dtype, t.nbytes)
+            for leaf, t in members
+        ]
+    )
     if any([row[0] == "zero_point" for row in rows]):  # quantised: its scale is a setting
         rows = tuple([(row[0], BUFFER, *row[2:]) if row[0] == "scale" else row for row in rows])
-    reasons = dict.fromkeys([t.unknown for t in members if t.unknown])
-    return Inventory.of(rows, "; ".join(reasons))
+    reasons = dict.fromkeys([t.unknown for _, t in members if t.unknown])
+    key = (rows, *reasons)
+    known = alike.get(key)
+    if known is None:
+        known = alike[key] = Inventory.of(rows, "; ".join(reasons))
+    return known
 
 
-def _ties(
-    modules: dict[str, list[StoredTensor]], top: str
-) -> tuple[tuple[tuple[str, str], ...], ...]:
+def _ties(modules: dict[str, list[Listed]], top: str) -> tuple[tuple[tuple[str, str], ...], ...]:
     groups: dict[Hashable, list[tuple[str, str]]] = {}
     for path, members in modules.items():
-        for tensor in members:
+        for leaf, tensor in members:
             if tensor.storage is not None:
-                groups.setdefault(tensor.storage, []).append((path or top, tensor.leaf))
+                groups.setdefault(tensor.storage, []).append((path or top, leaf))
     return tuple(tuple(group) for group in groups.values() if len(group) > 1)
 
 
@@ -169,25 +185,23 @@ _BIASES = re.compile(r"(^|_)(bias|beta)$|^bias_|^b$|^b_[a-z]+$")
 _WHOLE = ("int", "uint", "bool")
 
 
-def role(tensor: StoredTensor) -> str:
-    """What a tensor is, by its name and rank.
+def role(leaf: str, shape: tuple[int, ...], dtype: str, kind: str = "") -> str:
+    """What a tensor is, by its name within its module, its rank and how it is packed.
 
-    >>> role(StoredTensor("bn1.running_var", (64,), "float32"))
-    'buffer'
-    >>> role(StoredTensor("rnn.bias_hh_l0", (64,), "float32"))
-    'bias'
-    >>> role(StoredTensor("attn.bias", (1, 1, 1024, 1024), "float32"))
+    >>> role("running_var", (64,), "float32"), role("bias_hh_l0", (64,), "float32")
+    ('buffer', 'bias')
+    >>> role("bias", (1, 1, 1024, 1024), "float32")
     'buffer'
     """
-    shape = tensor.shape
-    found = _role(tensor.leaf, tensor.dtype.startswith(_WHOLE), bool(tensor.kind))
+    found = _role(leaf, dtype, bool(kind))
     if found == BIAS and len(shape) == 4 and shape[:2] == (1, 1) and shape[2] == shape[3] > 1:
         return BUFFER  # a mask
     return found
 
 
 @lru_cache(maxsize=1024)
-def _role(leaf: str, whole: bool, packed: bool) -> str:
+def _role(leaf: str, dtype: str, packed: bool) -> str:
+    whole = dtype.startswith(_WHOLE)
     if leaf in _BUFFERS or _BUFFER_ENDS.search(leaf):
         return BUFFER
     if _BIASES.search(leaf):

@@ -174,14 +174,18 @@ def plain(value: Any) -> Any:
 
 def type_to_dict(t: TensorType) -> dict[str, Any]:
     """A tensor type as JSON-ready data."""
-    return {"shape": [plain(d) for d in t.shape], "dtype": t.dtype}
+    return {"shape": _sizes(t.shape), "dtype": t.dtype}
+
+
+def _sizes(shape: Shape) -> list[Any]:
+    return [d.python() if isinstance(d, Formula) else d for d in shape]
 
 
 def _stored_to_dict(p: Stored) -> dict[str, Any]:
     return {
         "name": p.name,
         "role": p.role,
-        "shape": [plain(d) for d in p.shape],
+        "shape": _sizes(p.shape),
         "dtype": p.dtype,
         "count": plain(p.count),
         "bytes": plain(p.stored_bytes),

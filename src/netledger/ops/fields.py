@@ -75,15 +75,21 @@ class Rule:
         Raises:
             FieldError: If the value is not allowed.
         """
-        if getattr(value, "shape", None) == () and type(value).__module__ == "numpy":
-            value = value.item()  # a number of NumPy's would overflow
-        if isinstance(value, Formula) or type(value).__module__ == "numpy":
-            return value  # a derivation or a million variants: checked with ints beforehand
-        if (value is None and self.default is None) or _ACCEPTS[self.kind](self, value):
+        if value is self.default and value is not REQUIRED:
+            return value
+        if type(value) not in _PLAIN:
+            if getattr(value, "shape", None) == () and type(value).__module__ == "numpy":
+                value = value.item()  # a number of NumPy's would overflow
+            if isinstance(value, Formula) or type(value).__module__ == "numpy":
+                return value  # a derivation or a million variants: checked with ints beforehand
+        if _ACCEPTS[self.kind](self, value):
             return _frozen(value)
         shown = repr(value)
         shown = shown if len(shown) <= LONGEST_SHOWN else f"{shown[:LONGEST_SHOWN]}…"
         raise FieldError(f"{name} must be {self.describe()}; got {shown}")
+
+
+_PLAIN = frozenset((int, bool, float, str, tuple, list, type(None)))
 
 
 def _frozen(value: Any) -> Any:

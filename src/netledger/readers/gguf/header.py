@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from netledger.errors import SpecError, quoted
@@ -33,6 +34,10 @@ KEPT_ITEMS = 256
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 10: "Q", 11: "q", 12: "d"}
 """How a value of a type is packed; BOOL, TEXT and ARRAY have rules of their own."""
 _BOOL, _TEXT, _ARRAY = 7, 8, 9
+
+
+_layout = lru_cache(maxsize=64)(struct.Struct)
+"""How numbers are packed; asked for again and again."""
 
 
 class Info(NamedTuple):
@@ -84,8 +89,11 @@ class Header:
         self._check_places()
 
     def _number(self, code: str) -> Any:
-        size = struct.calcsize(code)
-        return struct.unpack(self._order + code, self._take(size))[0]
+        return self._numbers(code)[0]
+
+    def _numbers(self, code: str) -> tuple[Any, ...]:
+        layout = _layout(self._order + code)
+        return layout.unpack(self._take(layout.size))
 
     def _take(self, size: int) -> bytes:
         begin, end = self._at, self._at + size
@@ -177,8 +185,8 @@ class Header:
         rank = self._number("I")
         if rank > MOST_AXES:
             raise SpecError(f"{quoted(name)} has {rank:,} axes; at most {MOST_AXES} are read")
-        dims = struct.unpack(f"{self._order}{rank}Q", self._take(8 * rank))
-        kind, offset = self._number("I"), self._number("Q")
+        *sizes, kind, offset = self._numbers(f"{rank}QIQ")
+        dims = tuple(sizes)
         if kind not in TYPES:
             raise SpecError(f"{quoted(name)} has the unknown type {kind}")
         type_name, block, size = TYPES[kind]

@@ -135,10 +135,10 @@ class Book:
         return tuple(map(self._with_said, self.nodes))
 
     def _with_said(self, node: Node) -> Node:
-        if self.said.keys().isdisjoint(node.outputs):
+        outputs = tuple(map(self.said.get, node.outputs))
+        if outputs.count(None) == len(outputs):
             return node
         before = node.recorded or Recorded()
-        outputs = tuple(map(self.said.get, node.outputs))
         return replace(node, recorded=Recorded(outputs, before.parameters, before.macs))
 
     def ties(self) -> tuple[tuple[tuple[str, str], ...], ...]:

@@ -352,7 +352,8 @@ REPEATED, SHORT = (Attribute, Type), 64
 
 M = TypeVar("M", bound=Message)
 
-_WIRE = {INT: (VARINT,), FLOAT: (FIXED32,), TEXT: (LENGTH,), SPAN: (LENGTH,)}
+_WIRE = {INT: VARINT, FLOAT: FIXED32}
+"""How numbers are stored; all else has a length."""
 
 
 def decode(kind: type[M], wire: Wire, start: int, end: int, depth: int = 0) -> M:
@@ -376,9 +377,9 @@ def decode(kind: type[M], wire: Wire, start: int, end: int, depth: int = 0) -> M
                 setattr(message, name, numbers := Raw())
             numbers.add(how, a, b)
             continue
-        if how not in _WIRE.get(what, (LENGTH,)):
+        if how != _WIRE.get(what, LENGTH):
             raise wire.fail(f"{_called(kind)}.{name} is {WIRE_TYPES[how]}, not of its type", start)
-        value = _value(what, wire, a, b, depth)
+        value = wire.text(a, b) if what is TEXT else _value(what, wire, a, b, depth)
         if many:
             items = getattr(message, name)
             items.append(value)
@@ -397,8 +398,6 @@ def _called(kind: type[Message]) -> str:
 
 
 def _value(what: Any, wire: Wire, a: int, b: int, depth: int) -> Any:
-    if what is TEXT:
-        return wire.text(a, b)
     if what is INT:
         return signed(a)
     if what is SPAN:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 
 from netledger.errors import GraphError
 from netledger.readers.onnx import model
@@ -12,14 +13,20 @@ from netledger.readers.onnx.values import Value
 
 def names(graph: model.Graph) -> Iterator[str]:
     """The names that a subgraph takes, its own among them."""
-    for node in graph.nodes:
-        yield from node.inputs
-        for attribute in node.attributes:
-            for inner in (attribute.g, *attribute.graphs):
-                if inner is not None:
-                    yield from names(inner)
+    yield from taken(graph.nodes)
     for value in graph.outputs:
         yield value.name
+
+
+def taken(nodes: list[model.Node]) -> Iterator[str]:
+    """The names that nodes take, those that their subgraphs take too."""
+    for node in nodes:
+        yield from node.inputs
+        for attribute in node.attributes:
+            if attribute.g is not None:
+                yield from names(attribute.g)
+            for graph in attribute.graphs:
+                yield from names(graph)
 
 
 class Scope:
@@ -40,13 +47,7 @@ class Scope:
     ) -> None:
         self.values: dict[str, Value] = {}
         self.outer = outer
-        self.uses = Counter(outputs)
-        for node in nodes:
-            self.uses.update(node.inputs)
-            for attribute in node.attributes:
-                for graph in (attribute.g, *attribute.graphs):
-                    if graph is not None:
-                        self.uses.update(names(graph))
+        self.uses = Counter(chain(outputs, taken(nodes)))
         self.path: str = outer.path if outer else ""
         self.attributes: dict[str, model.Attribute] = outer.attributes if outer else {}
         self.opsets: dict[str, int] = outer.opsets if outer else {}

@@ -124,7 +124,8 @@ class Translator(Book):
         if special is not None:
             return special(self, call, place)
         values = call.values()
-        if all(v.constant for v in values):
+        place.dry = all([v.constant for v in values])
+        if place.dry:
             known = fold(call)
             if known is not None:
                 return [self.number(place, i, k) for i, k in enumerate(known)]
@@ -132,7 +133,6 @@ class Translator(Book):
             kept = [self.relayout(call, place)]
             if kept[0] is not None:
                 return [kept[0]]
-        place.dry = all(v.constant for v in values)
         if call.kind == "Add" and not place.dry:
             fused = self.fuse(call, place)
             if fused is not None:
@@ -150,11 +150,11 @@ class Translator(Book):
     def relayout(self, call: Call, place: Place) -> Value | None:
         """A stored tensor in another shape: still the same storage, and no row."""
         x = call.value(0)
-        place.dry = True
+        before, place.dry = place.dry, True
         try:
             shape = self.rows(call, place)[0].type
         finally:
-            place.dry = False
+            place.dry = before
         if shape is None or x.type is None or prod(shape.shape) != prod(x.type.shape):
             return None
         learned = x.learned or call.kind == "DequantizeLinear"

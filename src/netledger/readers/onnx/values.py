@@ -158,42 +158,42 @@ class Call:
 
     def integer(self, name: str, default: int) -> int:
         """An attribute that is an integer."""
-        found: int = self._read(name, lambda a: a.i, default, "an integer")
-        return found
+        attribute = self.attributes.get(name)
+        if attribute is None:
+            return default
+        if attribute.i is None:
+            raise self._mistaken(name, "an integer")
+        return attribute.i
 
     def real(self, name: str, default: float) -> float:
         """An attribute that is a float, as it is written: 1e-05, not 9.999999747378752e-06."""
-        found: float = self._read(name, lambda a: a.f, default, "a number")
+        attribute = self.attributes.get(name)
+        found = default if attribute is None else attribute.f
+        if found is None:
+            raise self._mistaken(name, "a number")
         return float(f"{found:.7g}")
 
     def integers(self, name: str) -> tuple[int, ...] | None:
         """An attribute that is a list of integers."""
-
-        def get(a: Attribute) -> Any:
-            found = a.ints.integers(self.wire)
-            return None if a.i is not None or a.s else found
-
-        wanted = f"a list of at most {SMALL:,} integers"
-        found: tuple[int, ...] | None = self._read(name, get, None, wanted)
+        attribute = self.attributes.get(name)
+        if attribute is None:
+            return None
+        found = attribute.ints.integers(self.wire)
+        if found is None or attribute.i is not None or attribute.s:
+            raise self._mistaken(name, f"a list of at most {SMALL:,} integers")
         return found
 
     def text(self, name: str, default: str) -> str:
         """An attribute that is a string."""
-
-        def get(a: Attribute) -> Any:
-            return None if a.s is None else self.wire.text(*a.s)
-
-        found: str = self._read(name, get, default, "text")
-        return found
-
-    def _read(self, name: str, get: Callable[[Attribute], Any], default: Any, wanted: str) -> Any:
         attribute = self.attributes.get(name)
         if attribute is None:
             return default
-        found = get(attribute)
-        if found is None:
-            raise SpecError(f"the attribute {name!r} of {self.kind} must be {wanted}")
-        return found
+        if attribute.s is None:
+            raise self._mistaken(name, "text")
+        return self.wire.text(*attribute.s)
+
+    def _mistaken(self, name: str, wanted: str) -> SpecError:
+        return SpecError(f"the attribute {name!r} of {self.kind} must be {wanted}")
 
 
 def header(tensor: Tensor, wire: Wire) -> TensorType:

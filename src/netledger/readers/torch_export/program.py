@@ -13,7 +13,7 @@ from netledger.aten import Frame, Stored
 from netledger.errors import SpecError, quoted
 from netledger.formula import Dim, Formula
 from netledger.graph import BATCH, BIAS, BUFFER, WEIGHT, Shape, TensorType
-from netledger.inventory import StoredTensor, check_shape, role
+from netledger.inventory import check_shape, role
 from netledger.ops.fields import LARGEST
 from netledger.readers.torch_export.symbols import parse
 
@@ -154,7 +154,7 @@ class Program:
         if kind != "parameter":
             return Stored(full, BUFFER, known, False)
         sizes = tuple(int(d) for d in shape if isinstance(d, int))
-        named = role(StoredTensor(full, sizes, known.dtype))
+        named = role(full.rpartition(".")[2], sizes, known.dtype)
         learned = self._tensors[name].get("requires_grad") is not False
         return Stored(full, BIAS if named == BIAS else WEIGHT, known, learned)
 

@@ -14,7 +14,7 @@ import torch
 
 from netledger.aten import Stored
 from netledger.graph import BIAS, BUFFER, WEIGHT, ModuleCall, TensorType
-from netledger.inventory import StoredTensor, role
+from netledger.inventory import role
 from netledger.readers.torch_module.higher_order import attention_without_device
 from netledger.readers.torch_module.torchvision_ops import operators_of_torchvision
 from netledger.readers.torch_module.trace import Trace
@@ -55,7 +55,7 @@ def kept(model: Any) -> dict[str, tuple[Stored, Any]]:
 def _stored(name: str, kind: str, tensor: Any, homes: tuple[str, ...]) -> Stored:
     shape, dtype = tuple(tensor.shape), str(tensor.dtype)[6:]
     if kind != BUFFER:
-        named = role(StoredTensor(name, shape, dtype))
+        named = role(name.rpartition(".")[2], shape, dtype)
         kind = BIAS if named == BIAS else WEIGHT
     learned = kind != BUFFER and bool(tensor.requires_grad)
     return Stored(name, kind, TensorType(shape, dtype), learned, homes=homes)

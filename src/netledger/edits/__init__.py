@@ -54,7 +54,7 @@ class SetField(Edit):
         node = draft.node(self.row)
         if self.field not in node.op.rules:
             raise UnknownName(f"field of {node.op.kind}", self.field, node.op.rules)
-        op = replace(node.op, **{self.field: self.value})
+        op = node.op.with_field(self.field, self.value)
         draft.put(replace(node, op=op))
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, ClassVar, NamedTuple, TypeVar, dataclass_transform
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar, dataclass_transform
 
 from netledger.errors import FieldError, ShapeError, UnknownName, UsageError
 from netledger.formula import prod
@@ -134,6 +134,13 @@ class Op:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.given().items())})"
+
+    def with_field(self, name: str, value: Any) -> Self:
+        """The same operation with one hyperparameter changed."""
+        made = object.__new__(type(self))
+        made.__dict__.update(self.__dict__)
+        made.__dict__[name] = self.rules[name].accept(name, value)
+        return made
 
     def given(self) -> dict[str, Any]:
         """The hyperparameters that differ from their defaults, in order."""

@@ -24,7 +24,7 @@ def answer(
     `reread` serves networks whose source has to be asked what becomes of another input.
     """
     began = time.process_time()
-    subject = Subject(ledger, claim.quantity)
+    subject = Subject.of(ledger, claim.quantity)
     if not subject.rows and claim.quantity not in ("activations",):
         raise UsageError("the network stores nothing that could be counted otherwise")
     patient = reread is None or claim.quantity not in COMPUTED

@@ -47,6 +47,8 @@ class Proposal:
         touches: What it counts otherwise; two causes that touch the same cannot simply be added.
         edits: The change of the network, where it is one.
         note: A remark, about no number of the explanation.
+        cells: What becomes of stored tensors, where that is all that it changes …
+        times: … so many times.
     """
 
     kind: str
@@ -58,6 +60,8 @@ class Proposal:
     touches: frozenset[str] = frozenset()
     edits: tuple[Edit, ...] = ()
     note: str = ""
+    cells: tuple[Cell, ...] = ()
+    times: int = 1
 
     def to_dict(self) -> dict[str, Any]:
         """The cause as JSON-ready data."""

@@ -47,7 +47,7 @@ def resized(s: Subject, claim: Claim, reread: Reread, deadline: float) -> list[E
                 break
             shape = (size, size, channels) if last else (channels, size, size)
             try:
-                made = Subject(reread(shape), subject.quantity)
+                made = Subject.of(reread(shape), subject.quantity)
             except NetledgerError:
                 continue
             finally:
@@ -79,7 +79,7 @@ def _readings(s: Subject) -> Iterator[tuple[Subject, tuple[Proposal, ...]]]:
 
 def as_macs(s: Subject) -> tuple[Subject, Proposal]:
     """A network counted in FLOPs, in MACs, with the cause that leads there."""
-    halved = Subject(s.ledger, MACS, s.trials)
+    halved = Subject.of(s.ledger, MACS, s.trials)
     text = "one FLOP for each multiply-accumulate, not two"
     how = f"{s.count:,}/2 = {halved.count:,}"
     return halved, Proposal("convention", (), halved.count - s.count, text, how, 0.5)

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from netledger.reconcile.claim import Claim
 from netledger.reconcile.hypotheses import HYPOTHESES, INPUT_SIZE, MAPS, Change
-from netledger.reconcile.hypotheses.base import multiples
+from netledger.reconcile.hypotheses.base import Step, multiples
 from netledger.reconcile.hypotheses.maps import COMPUTED
 from netledger.reconcile.proposal import Explanation, Proposal
 from netledger.reconcile.subject import Subject
@@ -32,7 +32,7 @@ SHAPED_COST = 10.0
 UNSURE_COST = 13.0
 """The same where one is solved for, or follows an edit: of so many, chance brings some there."""
 FAR = 3
-"""Images of a size that gives so many times what is claimed are not it, whatever else is."""
+"""A size or width that gives so many times what is claimed is not it, whatever else is."""
 SLACK = 6.0
 """Explanations that are so much more surprising than the best are not told."""
 ROUNDED_SLACK = 3.0
@@ -54,7 +54,7 @@ SHAPING = (
 
 Counted = tuple[Change, int]
 """An edit, and the count that it leads to."""
-Steps = dict[tuple[int, tuple[int, ...]], list[Callable[[int], Iterable[Proposal]]]]
+Makers = dict[tuple[int, tuple[int, ...]], list[Callable[[Subject, int], Iterable[Proposal]]]]
 
 
 class Search:
@@ -88,7 +88,7 @@ class Search:
     def run(self) -> list[Explanation]:
         """Everything that leads from the count to the claim."""
         fixed = self.s.once("fixed", cheapest)
-        self._single(self.s, fixed, ())
+        self._single(self.s, fixed)
         if self.claim.exact:
             for hypothesis in HYPOTHESES:
                 for p in hypothesis.solve(self.s, self.claim.low - self.s.count):
@@ -121,38 +121,37 @@ class Search:
         best = min((e.cost for e in self.found), default=self.known)
         return min(self.bounds[causes], best + (SLACK if causes == 1 else FURTHER))
 
-    def _single(self, s: Subject, fixed: Iterable[Proposal], before: tuple[Proposal, ...]) -> None:
-        """What one more cause explains, after those `before`."""
+    def _single(self, s: Subject, fixed: Iterable[Proposal], after: Change | None = None) -> None:
+        """What one more cause explains, `after` an edit."""
         for p in fixed:
-            self._offer(s, (p,), before)
+            self._offer(s, (p,), after)
         for p in self._solved(s):
-            self._offer(s, (p,), before)
+            self._offer(s, (p,), after)
 
     def _solved(self, s: Subject, done: int = 0) -> Iterator[Proposal]:
         """Causes with a number in them, solved for what is missing when so much is `done`."""
         low, high = self.claim.low - s.count - done, self.claim.high - s.count - done
-        for (unit, known), makers in s.once("steps", steps).items():
+        for (unit, known), found in s.once("makers", makers).items():
             for more in multiples(unit, low, high, known):
-                for make in makers:
-                    yield from make(more)
+                for make in found:
+                    yield from make(s, more)
 
-    def _offer(
-        self, s: Subject, causes: tuple[Proposal, ...], before: tuple[Proposal, ...] = ()
-    ) -> None:
+    def _offer(self, s: Subject, causes: tuple[Proposal, ...], after: Change | None = None) -> None:
         """Keeps an explanation if it leads to the claim and is not too surprising."""
         self.tried += 1
         result = s.count + sum(p.delta for p in causes)
         if not self.claim.holds(result):
             return
-        whole = self.lead + before + causes
+        before = _cause(self.s, after) if after is not None else None
+        causes = causes if before is None else (before, *causes)
+        whole = self.lead + causes
         cost = sum(p.cost for p in whole)
-        number = len(before) + len(causes)
-        if cost <= self._limit(number):
+        if cost <= self._limit(len(causes)):
             if len(whole) > 1:
                 last = whole[-1]
-                whole = (*whole[:-1], replace(last, cost=last.cost + EACH * (number - 1)))
+                whole = (*whole[:-1], replace(last, cost=last.cost + EACH * (len(causes) - 1)))
             exact = self.claim.exact and result == self.claim.low
-            self.found.append(Explanation(whole, result, exact, self._notes(before + causes)))
+            self.found.append(Explanation(whole, result, exact, self._notes(causes)))
 
     def _notes(self, causes: tuple[Proposal, ...]) -> tuple[str, ...]:
         if len(causes) < 2:
@@ -165,14 +164,14 @@ class Search:
         return tuple(notes)
 
     def _offer_change(
-        self, s: Subject, change: Change, count: int, before: tuple[Proposal, ...] = ()
+        self, s: Subject, change: Change, count: int, after: Change | None = None
     ) -> None:
         """The same for an edit; its arithmetic needs the network's books, its count does not."""
         self.tried += 1
         if self.claim.holds(count):
-            made = _made(s, change)
-            if made is not None:
-                self._offer(s, made[:1], before)
+            cause = _cause(s, change)
+            if cause is not None:
+                self._offer(s, (cause,), after)
 
     def _counted(self, s: Subject) -> list[Counted]:
         """Every edit that needs the network derived anew, the most plausible first."""
@@ -220,34 +219,45 @@ class Search:
             limit = min(self._limit(2) - EACH, UNSURE_COST)
             if self.late or change.cost + 2.0 > limit:
                 return
-            found = _made(self.s, change) if self._may_lead(change, count) else None
-            if found is None:
+            made = self.s.edited(change.edits) if self._may_lead(change, count) else None
+            if made is None:
                 continue
-            proposal, made = found
-            made.most = limit - proposal.cost
+            made.most = limit - change.cost
             made.gap = self.claim.low - made.count, self.claim.high - made.count
-            self._single(made, cheapest(made), (proposal,))
-            for then in self._followers(made, proposal):
+            if made.count != self.s.count:
+                self._single(made, cheapest(made), change)
+            for then in self._followers(made, change):
                 reached = _count(made, then)
                 if reached is not None:
-                    self._offer_change(made, then, reached, (proposal,))
+                    self._offer_change(made, then, reached, change)
 
     def _may_lead(self, change: Change, count: int) -> bool:
         """Whether another cause may follow: none makes up for a size that is far off."""
-        size = change.kind == "input-size" and self.s.quantity in COMPUTED
-        return not size or self.claim.low / FAR <= count <= self.claim.high * FAR
+        if change.kind == "width" or (change.kind == "input-size" and self.s.quantity in COMPUTED):
+            return self.claim.low / FAR <= count <= self.claim.high * FAR
+        return True
 
-    def _followers(self, made: Subject, proposal: Proposal) -> Iterator[Change]:
-        if proposal.kind not in SHAPING or proposal.cost + 2.0 > SHAPED_COST:
+    def _followers(self, made: Subject, change: Change) -> Iterator[Change]:
+        """The edits that may follow one that was `made`, each kind after those before it."""
+        if change.kind not in SHAPING or change.cost + 2.0 > SHAPED_COST:
             return
-        after = (INPUT_SIZE,) if proposal.kind == "width" else MAPS
-        changes = [c for h in after for c in h.networks(made)]
-        for change in sorted(changes, key=lambda c: c.cost):
-            cost = proposal.cost + change.cost
-            if self.late or cost > min(self._limit(2) - EACH, SHAPED_COST):
+        if change.kind == "width":
+            changes = list(INPUT_SIZE.networks(made))
+        else:
+            changes = made.alike.once("changes of maps", _changes_of_maps)
+        for then in changes:
+            if self.late or change.cost + then.cost > min(self._limit(2) - EACH, SHAPED_COST):
                 return
-            if SHAPING.index(change.kind) > SHAPING.index(proposal.kind):
-                yield change
+            later = SHAPING.index(then.kind) > SHAPING.index(change.kind)
+            if later and self._may_follow(made, then):
+                yield then
+
+    def _may_follow(self, made: Subject, change: Change) -> bool:
+        """Whether an edit may close the gap, by what it does alone; matrices may grow by more."""
+        alone = self.alone.get((change.kind, change.text), self.s.count)
+        if self.s.quantity not in COMPUTED or alone == self.s.count:
+            return True
+        return made.near((alone - self.s.count) / self.s.count)
 
     def _triples(self, fixed: list[Proposal]) -> None:
         """Three of the most plausible causes."""
@@ -272,22 +282,42 @@ class Search:
 def cheapest(s: Subject) -> list[Proposal]:
     """What the network offers, the most plausible first; of equal ones only the first."""
     found: dict[tuple[int, frozenset[str] | str], Proposal] = {}
-    for hypothesis in HYPOTHESES:
-        for p in hypothesis.fixed(s):
-            key = p.delta, frozenset(p.rows) or p.text
-            if key not in found or found[key].cost > p.cost:
-                found[key] = p
+    for p in _offered(s):
+        key = p.delta, frozenset(p.rows) or p.text
+        if key not in found or found[key].cost > p.cost:
+            found[key] = p
     return sorted(found.values(), key=lambda p: p.cost)
 
 
-def steps(s: Subject) -> Steps:
-    """The causes with a number in them; those that one division solves for stand together."""
-    found: Steps = {}
+def _offered(s: Subject) -> Iterator[Proposal]:
+    """What hypotheses propose; what concerns stored tensors, of the network that has the same."""
+    before = s.kept.once("fixed", cheapest) if s.kept is not s else None
     for hypothesis in HYPOTHESES:
-        for step in hypothesis.steps(s):
-            if step.unit:
-                found.setdefault((step.unit, step.known), []).append(step.make)
+        if before is None or not hypothesis.of_tensors:
+            yield from hypothesis.fixed(s)
+    for p in before or ():
+        if p.cost > s.most:
+            return
+        if p.cells:
+            yield from s.again(p)
+
+
+def makers(s: Subject) -> Makers:
+    """Makers of causes with a number in them; those that one division solves for stand together."""
+    found: Makers = {}
+    for step in s.kept.once("steps", _steps):
+        unit = s.weigh(step.cells)
+        if unit:
+            found.setdefault((unit, step.known), []).append(step.make)
     return found
+
+
+def _steps(s: Subject) -> list[Step]:
+    return [step for hypothesis in HYPOTHESES for step in hypothesis.steps(s)]
+
+
+def _changes_of_maps(s: Subject) -> list[Change]:
+    return sorted((c for h in MAPS for c in h.networks(s)), key=lambda c: c.cost)
 
 
 def _count(s: Subject, change: Change) -> int | None:
@@ -295,8 +325,8 @@ def _count(s: Subject, change: Change) -> int | None:
     return s.once(f"count of {change.text}", lambda s: s.counted(change.edits))
 
 
-def _made(s: Subject, change: Change) -> tuple[Proposal, Subject] | None:
-    """The edit as a cause, and the network that it makes; derived once, for all readings."""
+def _cause(s: Subject, change: Change) -> Proposal | None:
+    """The edit as a cause; measured once, for all readings."""
     c = change
     return s.once(c.text, lambda s: s.measure(c.kind, c.cost, c.text, c.edits, c.rows))
 

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, TypeVar
 
 from netledger.edits import Edit, apply
+from netledger.edits.draft import derived
 from netledger.errors import NetledgerError, UsageError
 from netledger.formula import Formula
 from netledger.graph import BUFFER, WEIGHT, Graph
-from netledger.ledger import Ledger, Row, Stored
-from netledger.ops import Embedding, Flatten, Inventory, Linear, Tensor
+from netledger.ledger import Ledger, Row
+from netledger.ops import Flatten, Linear
 from netledger.ops.conv import Convolution, ConvTranspose
-from netledger.ops.norm import ChannelNorm, LayerNorm
 from netledger.reconcile.claim import BYTES, FLOPS, MACS, NOUNS, PARAMS
 from netledger.reconcile.proposal import Cell, Proposal
-from netledger.reconcile.tally import Trials, tally
+from netledger.reconcile.sorts import sort_of
+from netledger.reconcile.tally import NOTHING, Parts, Trials, of_row, tally
 from netledger.reconcile.words import changed, signed, sum_up
 
-CONV, LINEAR, NORM, EMBEDDING, TENSOR = "conv", "linear", "norm", "embedding", "tensor"
 MOST_SHOWN = 3
+ROOM = 3
+"""An edit changes another cause's share of the count by no more than this factor, or its inverse.
+"""
+_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1}
 T = TypeVar("T")
 
 
@@ -30,41 +33,80 @@ class Subject:
     """A network, counted in one quantity.
 
     Attributes:
-        ledger: Its ledger.
+        graph: The network.
         quantity: What is counted.
-        rows: Its layers that store anything, in order.
-        most: Causes that are more surprising, in bits, need not be proposed.
-        gap: Nor need causes with a delta that lies outside of this, if it is not None.
         trials: What it shares with the networks that are edits of it.
         origin: The network that it is an edit of.
+        batch: What its books are for; None: one sample.
+        most: Causes that are more surprising, in bits, need not be proposed.
+        gap: Nor need causes with a delta that lies outside of this, if it is not None.
     """
 
     def __init__(
         self,
-        ledger: Ledger,
+        graph: Graph,
+        write: Callable[[], Ledger],
         quantity: str,
-        trials: Trials | None = None,
+        trials: Trials,
+        *,
+        batch: int | None = None,
         origin: Subject | None = None,
+        parts: Parts | None = None,
     ) -> None:
-        self.ledger, self.quantity = ledger, quantity
-        self.rows = tuple(row for row in ledger.ops if row.parameters)
-        self.by_name = {row.name: row for row in ledger.ops}
-        self.trials = trials or Trials()
-        self.origin = origin
+        self.graph, self.quantity, self.trials = graph, quantity, trials
+        self.origin, self.batch = origin, batch
         self.most = 100.0
         self.gap: tuple[int, int] | None = None
+        self._write, self._parts = write, parts
         self._known: dict[str, Any] = {}
         self._edited: dict[tuple[Edit, ...], Subject | None] = {}
 
-    @property
-    def graph(self) -> Graph:
-        """The network."""
-        return self.ledger.graph
+    @classmethod
+    def of(cls, ledger: Ledger, quantity: str, trials: Trials | None = None) -> Subject:
+        """A network with books."""
+        return cls(ledger.graph, lambda: ledger, quantity, trials or Trials(), batch=ledger.batch)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """Its books; those of an edit are written when they are asked for."""
+        return self._write()
+
+    @cached_property
+    def rows(self) -> tuple[Row, ...]:
+        """Its layers that store anything, in order."""
+        return tuple([row for row in self.ledger.ops if row.parameters])
+
+    @cached_property
+    def by_name(self) -> dict[str, Row]:
+        """All rows by name."""
+        return {row.name: row for row in self.ledger.ops}
 
     @cached_property
     def count(self) -> int:
         """Its own count of the quantity."""
+        if self._parts is not None:
+            return sum(self._parts.counts.values())
         return _plain(total(self.ledger, self.quantity), self.quantity)
+
+    @cached_property
+    def counts(self) -> Mapping[str, int]:
+        """What each layer adds to the count."""
+        if self._parts is not None:
+            return self._parts.counts
+        return {row.name: of_row(row, self.quantity) for row in self.ledger.ops}
+
+    @property
+    def kept(self) -> Subject:
+        """The first network in the line of edits whose layers store what this one's store."""
+        same = self._parts is not None and self._parts.kept
+        return self.origin.kept if same and self.origin is not None else self
+
+    @property
+    def alike(self) -> Subject:
+        """The first network in the line of edits with the same layers that store the same."""
+        before, now = self.kept.parts, self._parts
+        same = before is not None and now is not None and before.nodes.keys() == now.nodes.keys()
+        return self.kept if same else self
 
     @cached_property
     def takers(self) -> dict[str, list[Row]]:
@@ -92,51 +134,61 @@ class Subject:
 
     @cached_property
     def _by_sort(self) -> dict[str, tuple[Row, ...]]:
-        found: dict[str, tuple[Row, ...]] = {}
+        found: dict[str, list[Row]] = {}
         for row in self.rows:
-            sort = sort_of(row)
-            found[sort] = (*found.get(sort, ()), row)
-        return found
+            found.setdefault(self._sorts[row.name], []).append(row)
+        return {sort: tuple(rows) for sort, rows in found.items()}
 
     def is_a(self, row: Row, sort: str) -> bool:
         """Whether a layer is of a sort."""
-        return sort_of(row) == sort
+        return self._sorts.get(row.name, "") == sort
 
     @cached_property
-    def positions(self) -> dict[str, int]:
-        """For layers that multiply by a matrix: how often every weight of it is used."""
-        found = {}
-        for row in self.rows:
-            weights = sum(p.count for p in row.parameters if p.role == WEIGHT)
-            if isinstance(row.op, Linear | Convolution | ConvTranspose) and weights:
-                found[row.name] = _plain(row.macs or 0, MACS) // weights
-        return found
+    def _sorts(self) -> dict[str, str]:
+        return {row.name: sort_of(row) for row in self.rows}
+
+    def near(self, share: float) -> bool:
+        """Whether what has such a share of another network's count can close the gap here.
+
+        An edit hardly changes the share that another cause has.
+        """
+        if self.gap is None:
+            return True
+        least, most = sorted((share / ROOM, share * ROOM))
+        return self.gap[0] <= most * self.count and least * self.count <= self.gap[1]
 
     def weigh(self, cells: Iterable[Cell]) -> int | None:
         """What changes of stored tensors add to the count; None where that cannot be said."""
+        if self.quantity == PARAMS:
+            return sum([delta for _, _, role, delta in cells if role != BUFFER])
+        factors = self._factors
+        weights_only = self.quantity in (MACS, FLOPS)
         found = 0
-        for cell in cells:
-            factor = self._factor(cell)
-            if factor is None:
-                return None
-            found += factor * cell.delta
+        for row, _, role, delta in cells:
+            if role == WEIGHT or not weights_only:
+                factor = factors.get(row)
+                if factor is None:
+                    if weights_only or row in self.by_name:
+                        return None
+                    factor = _BYTES["float32"]  # a new layer
+                found += factor * delta
         return found
 
-    def _factor(self, cell: Cell) -> int | None:
-        if self.quantity == PARAMS:
-            return 0 if cell.role == BUFFER else 1
+    @cached_property
+    def _factors(self) -> dict[str, int]:
+        """What one number more in a layer's tensors, or in its matrix, adds to the count."""
         if self.quantity in (MACS, FLOPS):
-            if cell.role != WEIGHT:
-                return 0
-            times = self.positions.get(cell.row)
-            return times if self.quantity == MACS or times is None else 2 * times
+            return {name: self.counts[name] // size for name, size in self.kept.matrices.items()}
         if self.quantity == BYTES:
-            row = self.by_name.get(cell.row)
-            widths = {p.dtype for p in row.parameters} if row is not None else {"float32"}
-            return {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1}.get(
-                widths.pop() if len(widths) == 1 else ""
-            )
-        return None
+            return {row.name: width for row in self.ledger.ops if (width := _width(row))}
+        return {}
+
+    @cached_property
+    def matrices(self) -> dict[str, int]:
+        """The sizes of the matrices that layers multiply by."""
+        rows = [r for r in self.rows if isinstance(r.op, Linear | Convolution | ConvTranspose)]
+        sizes = {r.name: sum(p.count for p in r.parameters if p.role == WEIGHT) for r in rows}
+        return {name: size for name, size in sizes.items() if size}
 
     def offer(
         self,
@@ -168,49 +220,56 @@ class Subject:
             cost,
             frozenset(f"{c.row}/{c.name}" for c in cells),
             tuple(edits()),
+            cells=tuple(cells),
+            times=times,
         )
 
+    def again(self, p: Proposal) -> Iterable[Proposal]:
+        """A cause that was offered for `kept`, as it counts here."""
+        edits = partial(tuple, p.edits)
+        offered = self.offer(p.kind, p.cost, p.text, p.cells, times=p.times, edits=edits)
+        return [replace(q, rows=p.rows) for q in offered]
+
     def edited(self, edits: Sequence[Edit]) -> Subject | None:
-        """The network after `edits`, derived once; None if it is none then."""
+        """The network after `edits`, made once; None if it is none then."""
         key = tuple(edits)
         if key not in self._edited:
-            self._edited[key] = self._derived(key)
+            self._edited[key] = self._made(key)
         return self._edited[key]
 
-    def _derived(self, edits: Sequence[Edit]) -> Subject | None:
+    def counted(self, edits: Sequence[Edit]) -> int | None:
+        """The count after `edits`, of which nothing is kept."""
+        made = self._made(edits)
+        return None if made is None else made.count
+
+    def _made(self, edits: Sequence[Edit]) -> Subject | None:
         self.trials.made += 1
-        known, graph = self.trials.known, self._free
+        known, batch = self.trials.known, self.batch
         try:
-            ledger = known.ledger(apply(graph, *edits), batch=self.ledger.batch)
-            made = Subject(ledger, self.quantity, self.trials, self)
+            graph = apply(self._free, *edits)
+            parts = None if self.parts is None else self._tally(self.parts, graph)
+            write = partial(known.ledger, graph, batch=batch)
+            made = Subject(graph, write, self.quantity, self.trials,
+                           batch=batch, origin=self, parts=parts)  # fmt: skip
             assert made.count >= 0
         except (NetledgerError, ArithmeticError):
             return None
         return made
 
-    def counted(self, edits: Sequence[Edit]) -> int | None:
-        """The count after `edits`, without the network's books if rules alone give it."""
-        if self.ledger.batch is None:
-            self.trials.made += 1
-            try:
-                count = tally(apply(self._free, *edits), self.trials.known.rules, self.quantity)
-            except (NetledgerError, ArithmeticError):
-                return None
-            if count is not None:
-                return count
-        made = self.edited(edits)
-        return None if made is None else made.count
+    @cached_property
+    def parts(self) -> Parts | None:
+        """What its count is made of; None where rules alone do not give it."""
+        if self.origin is not None or self.batch is not None:
+            return self._parts
+        return self._tally(NOTHING, self._free)
+
+    def _tally(self, before: Parts, graph: Graph) -> Parts | None:
+        return tally(before, graph, self.trials.known.rules, self.quantity)
 
     @cached_property
     def _free(self) -> Graph:
         """The network without what its source recorded, which edits would contradict."""
-        if self.origin is not None:
-            return self.graph
-        nodes = tuple(
-            node if node.recorded is None or node.op.unknown() else replace(node, recorded=None)
-            for node in self.graph.nodes
-        )
-        return replace(self.graph, nodes=nodes, _by_name={})
+        return self.graph if self.origin is not None else derived(self.graph)
 
     @cached_property
     def editable(self) -> bool:
@@ -220,8 +279,8 @@ class Subject:
 
     def measure(
         self, kind: str, cost: float, text: str, edits: Sequence[Edit], rows: Sequence[str] = ()
-    ) -> tuple[Proposal, Subject] | None:
-        """A cause that is an edit, with the network that it makes; the delta is derived anew."""
+    ) -> Proposal | None:
+        """A cause that is an edit; its delta is derived anew."""
         made = self.edited(edits)
         if made is None:
             return None
@@ -231,7 +290,7 @@ class Subject:
         ]
         if len(deltas) > MOST_SHOWN:
             texts = [sum_up(deltas.values())]
-        proposal = Proposal(
+        return Proposal(
             kind,
             tuple(rows) or tuple(dict.fromkeys(_row(e) for e in edits if _row(e))),
             made.count - self.count,
@@ -241,13 +300,18 @@ class Subject:
             frozenset(f"{name}/" for name in deltas),
             tuple(edits),
         )
-        return proposal, made
 
     def _changed(self, made: Subject, name: str, delta: int) -> str:
         before, after = self.by_name.get(name), made.by_name.get(name)
         if self.quantity == PARAMS:
             return _sees(made, after) + changed(before, after, delta)
         return f"{name}: {signed(delta)}"
+
+
+def _width(row: Row) -> int:
+    """The bytes of one number; 0 where they are unknown, or differ."""
+    widths = {p.dtype for p in row.parameters}
+    return _BYTES.get(widths.pop(), 0) if len(widths) == 1 else 0
 
 
 def _sees(s: Subject, row: Row | None) -> str:
@@ -264,26 +328,10 @@ def _sees(s: Subject, row: Row | None) -> str:
 
 def row_deltas(a: Subject, b: Subject) -> dict[str, int]:
     """What each row adds to the difference of the counts, in the order of the second network."""
-    ours, theirs = _per_row(a), _per_row(b)
+    ours, theirs = a.counts, b.counts
     names = dict.fromkeys((*theirs, *ours))
     found = {name: theirs.get(name, 0) - ours.get(name, 0) for name in names}
     return {name: delta for name, delta in found.items() if delta}
-
-
-def _per_row(s: Subject) -> dict[str, int]:
-    return {row.name: _of_row(row, s.quantity) for row in s.ledger.ops}
-
-
-def _of_row(row: Row, quantity: str) -> int:
-    if quantity == BYTES:
-        return sum(p.stored_bytes or 0 for p in row.parameters if p.tied_to is None)
-    if quantity in (MACS, FLOPS):
-        return (row.macs or 0) * (2 if quantity == FLOPS else 1)
-    if quantity == PARAMS:
-        return row.params or 0
-    learns = any(p.role == WEIGHT for p in row.parameters)
-    counted = row.op is not None and (quantity == "activations" or learns)
-    return (row.elements or 0) if counted else 0
 
 
 def total(ledger: Ledger, quantity: str) -> Any:
@@ -302,64 +350,6 @@ def _plain(value: Any, quantity: str) -> int:
         )
     assert isinstance(value, int)
     return value
-
-
-def sort_of(row: Row) -> str:
-    """What sort of layer it is, by its operation, or by the shape and name of what it stores."""
-    op = row.op
-    if isinstance(op, Convolution | ConvTranspose):
-        return CONV
-    if isinstance(op, Linear):
-        return LINEAR
-    if isinstance(op, ChannelNorm | LayerNorm):
-        return NORM
-    if isinstance(op, Embedding):
-        return EMBEDDING
-    if isinstance(op, Tensor):
-        return TENSOR
-    return _sort_of_stored(row) if isinstance(op, Inventory) else ""
-
-
-def _sort_of_stored(row: Row) -> str:
-    weights = [p for p in row.parameters if p.name == "weight"]
-    if len(weights) != 1:
-        return ""
-    rank = len(weights[0].shape)
-    if rank == 2:
-        return EMBEDDING if re.search(r"emb|wte|wpe", row.name) else LINEAR
-    return NORM if rank == 1 else CONV if rank >= 3 else ""
-
-
-def weight_of(row: Row) -> Stored | None:
-    """A layer's one matrix or kernel; None if it has none of its own, or more."""
-    weights = [p for p in row.parameters if p.role == WEIGHT and p.tied_to is None]
-    return weights[0] if len(weights) == 1 else None
-
-
-def tensor(row: Row, name: str) -> Stored | None:
-    """A layer's stored tensor by name."""
-    return next((p for p in row.parameters if p.name == name and p.tied_to is None), None)
-
-
-def outputs_of(row: Row) -> int:
-    """The number of kernels or neurons."""
-    weight = weight_of(row)
-    if weight is None:
-        return 0
-    if isinstance(row.op, ConvTranspose):
-        return row.op.out_channels
-    return sizes(weight)[0]
-
-
-def sizes(p: Stored) -> tuple[int, ...]:
-    """The shape of a stored tensor, in numbers."""
-    dims: list[Any] = [d.value if isinstance(d, Formula) else d for d in p.shape]
-    return tuple(dims)
-
-
-def last_word(name: str) -> str:
-    """What a layer is called within its block, digits aside: ``conv`` for ``layer1.0.conv2``."""
-    return re.sub(r"\d+", "#", name.rpartition(".")[2])
 
 
 def _row(edit: Edit) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from netledger.again import Known
-from netledger.graph import BIAS, WEIGHT, Graph, Shape
+from netledger.graph import BIAS, WEIGHT, Graph, Node, Shape
+from netledger.ledger import Row
 from netledger.reconcile.claim import ACTIVATIONS, BYTES, FLOPS, MACS, PARAMS
-from netledger.rules import Derived, Rules
+from netledger.rules import Counted, Derived, Rules
 
 
 @dataclass
@@ -23,27 +26,65 @@ class Trials:
     made: int = 0
 
 
-def tally(graph: Graph, rules: Rules, quantity: str) -> int | None:
-    """The count per sample; None where rules alone do not give it.
+class Parts(NamedTuple):
+    """What a count is made of.
+
+    Attributes:
+        nodes: The layers by name.
+        shapes: The shape of each value.
+        counts: What each layer adds to the count.
+        stored: What each layer stores, if anything.
+        kept: Whether that is what the network stored from which it was made.
+    """
+
+    nodes: Mapping[str, Node]
+    shapes: Mapping[str, Shape]
+    counts: Mapping[str, int]
+    stored: Mapping[str, Counted]
+    kept: bool = False
+
+
+NOTHING = Parts({}, {}, {}, {})
+
+
+def tally(before: Parts, graph: Graph, rules: Rules, quantity: str) -> Parts | None:
+    """The count per sample of a network that differs little from another one.
+
+    Only what has changed is asked for anew: layers, and those that take what is of another shape
+    now. None where rules alone do not give it.
 
     Raises:
         NetledgerError: If a layer does not fit its input.
     """
-    if graph.ties or quantity == BYTES:
+    if quantity == BYTES or (graph.ties and quantity == PARAMS):
         return None
-    shapes: dict[str, Shape] = {name: t.shape for name, t in graph.inputs.items()}
-    total = 0
+    shapes = {**before.shapes, **{name: t.shape for name, t in graph.inputs.items()}}
+    other = {name for name in graph.inputs if shapes[name] != before.shapes.get(name)}
+    counts: dict[str, int] = {}
+    stored: dict[str, Counted] = {}
     for node in graph.nodes:
+        name = node.name
+        if before.nodes.get(name) is node and other.isdisjoint(node.inputs):
+            counts[name] = before.counts[name]
+            if name in before.stored:
+                stored[name] = before.stored[name]
+            continue
         op = node.op
         if op.silent or node.recorded is not None or op.unknown():
             return None
         derived = rules.derive(op, tuple([shapes[v] for v in node.inputs]), node)
-        shapes.update(zip(node.outputs, derived.outputs, strict=False))
+        for value, shape in zip(node.outputs, derived.outputs, strict=False):
+            if shape != before.shapes.get(value):
+                other.add(value)
+            shapes[value] = shape
         counted = _counted(derived, quantity)
         if type(counted) is not int:
             return None
-        total += counted
-    return total
+        counts[name] = counted
+        if derived.parameters:
+            stored[name] = derived.parameters
+    nodes = {node.name: node for node in graph.nodes}
+    return Parts(nodes, shapes, counts, stored, stored == before.stored)
 
 
 def _counted(derived: Derived, quantity: str) -> object:
@@ -53,3 +94,16 @@ def _counted(derived: Derived, quantity: str) -> object:
         return sum(n for p, n in derived.parameters if p.role in (WEIGHT, BIAS))
     learns = any(p.role == WEIGHT for p, _ in derived.parameters)
     return derived.elements if quantity == ACTIVATIONS or learns else 0
+
+
+def of_row(row: Row, quantity: str) -> int:
+    """What a layer adds to the count; nothing where that is unknown."""
+    if quantity == BYTES:
+        return sum(p.stored_bytes or 0 for p in row.parameters if p.tied_to is None)
+    if quantity in (MACS, FLOPS):
+        return (row.macs or 0) * (2 if quantity == FLOPS else 1)
+    if quantity == PARAMS:
+        return row.params or 0
+    learns = any(p.role == WEIGHT for p in row.parameters)
+    counted = row.op is not None and (quantity == ACTIVATIONS or learns)
+    return (row.elements or 0) if counted else 0

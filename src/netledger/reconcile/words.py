@@ -64,10 +64,7 @@ def changed(before: Row | None, after: Row | None, delta: int) -> str:
 
 def several(number: int, noun: str) -> str:
     """``1 convolution``, ``53 convolutions``."""
-    if number == 1:
-        return f"{number:,} {noun}"
-    head, _, rest = noun.partition(" that ")
-    return f"{number:,} {head}s{f' that {rest}' if rest else ''}"
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def named(rows: Sequence[Row], noun: str) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import log2
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from netledger.edits import Edit
 
 if TYPE_CHECKING:
-    from netledger.reconcile.proposal import Proposal
+    from netledger.reconcile.proposal import Cell, Proposal
     from netledger.reconcile.subject import Subject
 
 
@@ -35,13 +35,13 @@ class Step(NamedTuple):
     """A cause with a number in it, for which a division solves.
 
     Attributes:
-        unit: What each one more adds to the count.
-        make: The proposals for so many more, if anybody would do that.
+        cells: What each one more changes.
+        make: The proposals for a network and so many more, if anybody would do that.
         known: So many more, where an interval holds several: those that people choose.
     """
 
-    unit: int
-    make: Callable[[int], Iterable[Proposal]]
+    cells: Sequence[Cell]
+    make: Callable[[Subject, int], Iterable[Proposal]]
     known: tuple[int, ...] = ()
 
 
@@ -51,6 +51,9 @@ class Hypothesis:
     The cost of a proposal is about −log₂ of how likely such a cause is beforehand, so costs of
     several causes add up: 2 bits for what every second dispute is about, 8 for one layer of many.
     """
+
+    of_tensors: ClassVar[bool] = True
+    """Whether `fixed` proposes nothing but changes of stored tensors; else it reads the counts."""
 
     def fixed(self, s: Subject) -> Iterable[Proposal]:
         """Proposals that depend on the network alone; their deltas are sums of the ledger's own."""

@@ -15,7 +15,8 @@ from netledger.ops.pool import Pool
 from netledger.reconcile.claim import PARAMS
 from netledger.reconcile.hypotheses.base import Hypothesis, Step, one_of
 from netledger.reconcile.proposal import Cell, Proposal
-from netledger.reconcile.subject import CONV, LINEAR, Subject, outputs_of, sizes, tensor, weight_of
+from netledger.reconcile.sorts import CONV, LINEAR, outputs_of, sizes, tensor, weight_of
+from netledger.reconcile.subject import Subject
 from netledger.reconcile.words import listed, named, product, several, signed, stored
 
 FEW_BLOCKS = 9
@@ -37,12 +38,17 @@ class Family(NamedTuple):
     @property
     def cells(self) -> list[Cell]:
         """What one block stores."""
-        return [
-            Cell(row.name, p.name, p.role, p.count)
-            for row in self.blocks[-1]
-            for p in row.parameters
-            if p.tied_to is None and p.role != BUFFER
-        ]
+        return _cells(self.blocks[-1])
+
+
+def _cells(rows: Sequence[Row]) -> list[Cell]:
+    """What layers store."""
+    return [
+        Cell(row.name, p.name, p.role, p.count)
+        for row in rows
+        for p in row.parameters
+        if p.tied_to is None and p.role != BUFFER
+    ]
 
 
 def families(s: Subject) -> list[Family]:
@@ -116,13 +122,13 @@ class Depth(Hypothesis):
         found = families(s)
         many = [f for f in _outermost(found) if len(f.blocks) > 1]
         for some in [[f] for f in found] + ([many] if len(many) > 1 else []):
-            unit = s.weigh([c for f in some for c in f.cells])
-            yield Step(unit or 0, partial(self._so_many, s, some), BLOCKS)
+            cells = [c for f in some for c in f.cells]
+            yield Step(cells, partial(self._so_many, some), BLOCKS)
         for row in _keeping(s) if s.quantity == PARAMS else ():
-            yield Step(row.params or 0, partial(self._layers, s, row), LAYERS)
+            yield Step(_cells([row]), partial(self._layers, row), LAYERS)
 
     @staticmethod
-    def _so_many(s: Subject, some: list[Family], more: int) -> Iterable[Proposal]:
+    def _so_many(some: list[Family], s: Subject, more: int) -> Iterable[Proposal]:
         fixed = len(some) == 1 and len(some[0].blocks) > 1 and abs(more) < 3
         if not more or fixed or not -min(len(f.blocks) for f in some) <= more <= MOST:
             return ()
@@ -130,7 +136,7 @@ class Depth(Hypothesis):
         return _blocks(s, some, more, 4.0 + len(some) / 4 + lone)
 
     @staticmethod
-    def _layers(s: Subject, row: Row, more: int) -> Iterable[Proposal]:
+    def _layers(row: Row, s: Subject, more: int) -> Iterable[Proposal]:
         return _copies(s, [row], more, 7.0) if 1 < more <= MOST else ()
 
     def solve(self, s: Subject, delta: int) -> Iterable[Proposal]:
@@ -254,12 +260,7 @@ def _new_layers(s: Subject) -> Iterator[Proposal]:
 
 
 def _copies(s: Subject, rows: Sequence[Row], more: int, cost: float) -> Iterable[Proposal]:
-    cells = [
-        Cell(row.name, p.name, p.role, p.count)
-        for row in rows
-        for p in row.parameters
-        if p.tied_to is None and p.role != BUFFER
-    ]
+    cells = _cells(rows)
     if more > 0:
         what = f"{several(more, 'layer')} more like {named(rows, 'layer')}"
         if len(rows) > 1:

@@ -11,7 +11,8 @@ from netledger.ledger import Row, Stored
 from netledger.reconcile.claim import BYTES, FLOPS, MACS, NOUNS, PARAMS
 from netledger.reconcile.hypotheses.base import Hypothesis, number_cost
 from netledger.reconcile.proposal import Proposal
-from netledger.reconcile.subject import NORM, Subject, sort_of
+from netledger.reconcile.sorts import NORM, sort_of
+from netledger.reconcile.subject import Subject
 from netledger.reconcile.words import listed, signed, sum_up
 
 KNOWN = {
@@ -39,14 +40,14 @@ KNOWN = {
 """The kind of cause that a convention is, and how surprising, in bits."""
 MOST_TRAINED = 4
 """More of the last parts of a network are hardly trained alone."""
-ROOM = 3
-"""An edit changes a convention's share of the count by no more than this factor, or its inverse."""
 TOOL_COST = 4.5
 """For the count of a tool: there are many."""
 
 
 class Conventions(Hypothesis):
     """The same network, counted otherwise."""
+
+    of_tensors = False
 
     def fixed(self, s: Subject) -> Iterable[Proposal]:
         """Every convention for the quantity."""
@@ -59,21 +60,13 @@ def _counted(s: Subject) -> list[Count]:
     """The conventions that count otherwise than we; after an edit they are among those before."""
     if s.origin is not None:
         before = s.origin.once("conventions", _counted)
-        chosen = [found.convention for found in before if _near(s, found.delta / s.origin.count)]
+        chosen = [found.convention for found in before if s.near(found.delta / s.origin.count)]
     else:
         chosen = [c for c in CONVENTIONS.values() if c.tool or c.name in KNOWN]
     counts = [
         c.count(s.ledger) for c in chosen if c.quantity == s.quantity and _kind(c)[1] <= s.most
     ]
     return [found for found in counts if type(found.delta) is int and found.delta]
-
-
-def _near(s: Subject, share: float) -> bool:
-    """Whether a convention can close the gap: its share of the count hardly changes by an edit."""
-    if s.gap is None:
-        return True
-    least, most = sorted((share / ROOM, share * ROOM))
-    return s.gap[0] <= most * s.count and least * s.count <= s.gap[1]
 
 
 def _kind(convention: Convention) -> tuple[str, float]:
@@ -98,6 +91,8 @@ def _proposal(s: Subject, convention: Convention, found: Count, kind: str, cost:
 
 class Buffers(Hypothesis):
     """Running statistics and other buffers count as parameters."""
+
+    of_tensors = False
 
     def fixed(self, s: Subject) -> Iterable[Proposal]:
         """All buffers; the running statistics; each other sort of buffer."""
@@ -151,6 +146,8 @@ def _buffers(
 
 class Packed(Hypothesis):
     """Quantised weights: several to a stored number, and the stored numbers counted."""
+
+    of_tensors = False
 
     def fixed(self, s: Subject) -> Iterable[Proposal]:
         """Two, four or eight weights to a number, in the layers that such tools quantise."""
@@ -207,6 +204,8 @@ def _packed(s: Subject, rows: list[Row], pack: int, text: str, cost: float) -> I
 class Trained(Hypothesis):
     """Only the classifier is trained, or the last few parts; the rest is frozen."""
 
+    of_tensors = False
+
     def fixed(self, s: Subject) -> Iterable[Proposal]:
         """All but the last layer is not counted; all but the last parts."""
         ends = _ends(s)
@@ -238,6 +237,8 @@ def _trained(s: Subject, rows: list[Row], names: list[str], cost: float) -> Prop
 class OtherQuantity(Hypothesis):
     """The number is of something else than it was taken for."""
 
+    of_tensors = False
+
     def fixed(self, s: Subject) -> Iterable[Proposal]:
         """MACs, FLOPs and so on for a number of parameters."""
         if s.quantity != PARAMS:
@@ -264,6 +265,8 @@ class OtherQuantity(Hypothesis):
 
 class Unused(Hypothesis):
     """Layers that no output needs are left out, or shared layers count once for each use."""
+
+    of_tensors = False
 
     def fixed(self, s: Subject) -> Iterable[Proposal]:
         """All layers that lead to no output."""

@@ -12,16 +12,8 @@ from netledger.ledger import Row
 from netledger.reconcile.claim import PARAMS
 from netledger.reconcile.hypotheses.base import Hypothesis, Step, number_cost, one_of
 from netledger.reconcile.proposal import Cell, Proposal
-from netledger.reconcile.subject import (
-    CONV,
-    LINEAR,
-    TENSOR,
-    Subject,
-    outputs_of,
-    sizes,
-    tensor,
-    weight_of,
-)
+from netledger.reconcile.sorts import CONV, LINEAR, TENSOR, outputs_of, sizes, tensor, weight_of
+from netledger.reconcile.subject import Subject
 from netledger.reconcile.words import listed, signed, sum_up
 
 CLASSES = (
@@ -58,11 +50,10 @@ class Classes(Hypothesis):
     def steps(self, s: Subject) -> Iterable[Step]:
         """Whatever number gives the difference."""
         for rows, cost in self._choices(s):
-            unit = s.weigh(self._cells(s, rows, 1))
-            yield Step(unit or 0, partial(self._unheard, s, rows, cost))
+            yield Step(self._cells(s, rows, 1), partial(self._unheard, rows, cost))
 
     def _unheard(
-        self, s: Subject, rows: Sequence[Row], cost: float, more: int
+        self, rows: Sequence[Row], cost: float, s: Subject, more: int
     ) -> Iterable[Proposal]:
         number = outputs_of(rows[0]) + more
         if number > 0 and number not in CLASSES:
@@ -147,7 +138,8 @@ class Head(Hypothesis):
         """A classifier for whatever number of classes."""
         features = self._features(s)
         if features:
-            yield Step(features + 1, partial(self._unheard, s))
+            cells = [Cell("classifier", "weight", WEIGHT, features + 1)]
+            yield Step(cells, self._unheard)
 
     def _unheard(self, s: Subject, number: int) -> Iterable[Proposal]:
         return self._added(s, number) if number > 1 and number not in CLASSES[:8] else ()

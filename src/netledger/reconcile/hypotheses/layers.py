@@ -16,16 +16,8 @@ from netledger.ops.base import each_axis
 from netledger.ops.conv import Convolution, DepthwiseConv
 from netledger.reconcile.hypotheses.base import Hypothesis, one_of
 from netledger.reconcile.proposal import Cell, Proposal
-from netledger.reconcile.subject import (
-    CONV,
-    LINEAR,
-    TENSOR,
-    Subject,
-    last_word,
-    sizes,
-    tensor,
-    weight_of,
-)
+from netledger.reconcile.sorts import CONV, LINEAR, TENSOR, last_word, sizes, tensor, weight_of
+from netledger.reconcile.subject import Subject
 from netledger.reconcile.words import changed, listed, named, signed
 
 GROUPS = (2, 3, 4, 8, 16, 32, 64)
@@ -119,17 +111,21 @@ def _regroup(
     """`rows` in `number` groups; 0: as many as channels."""
     if cost > s.most:
         return ()
-    cells, edits = [], []
+    cells = []
     for row in rows:
         weight = weight_of(row)
         assert weight is not None
-        new = number or sizes(weight)[1]
-        count = weight.count * groups_of(row) // new
+        count = weight.count * groups_of(row) // (number or sizes(weight)[1])
         cells.append(Cell(row.name, weight.name, WEIGHT, count - weight.count))
-        if isinstance(row.op, Conv):
-            edits.append(SetField(row.name, "groups", new))
-    whole = edits if len(edits) == len(rows) else []
-    return s.offer("groups", cost, text, cells, edits=lambda: whole)
+    return s.offer("groups", cost, text, cells, edits=partial(_in_groups, rows, number))
+
+
+def _in_groups(rows: Sequence[Row], number: int) -> list[SetField]:
+    """The edits; none if a layer's groups cannot be set."""
+    if not all(isinstance(row.op, Conv) for row in rows):
+        return []
+    weights = [(row, weight_of(row)) for row in rows]
+    return [SetField(r.name, "groups", number or sizes(w)[1]) for r, w in weights if w is not None]
 
 
 class Kernels(Hypothesis):
@@ -138,9 +134,8 @@ class Kernels(Hypothesis):
     def fixed(self, s: Subject) -> Iterable[Proposal]:
         """Layers of one kernel size, of one name, single ones."""
         convs = [r for r in s.sort(CONV) if len(set(kernel_of(r))) == 1]
-        for rows, cost in _alike(convs):
-            if cost <= s.most:
-                yield from self._others(s, rows, cost)
+        for rows, cost in _alike(convs, s.most):
+            yield from self._others(s, rows, cost)
         yield from _patches(s)
 
     @staticmethod
@@ -170,11 +165,13 @@ def _same_maps(rows: Sequence[Row], new: int) -> Iterator[SetField]:
             yield SetField(row.name, "padding", new // 2)
 
 
-def _alike(convs: Sequence[Row]) -> Iterator[tuple[Sequence[Row], float]]:
-    """Sets of convolutions with one kernel size."""
+def _alike(convs: Sequence[Row], most: float) -> Iterator[tuple[Sequence[Row], float]]:
+    """Sets of convolutions with one kernel size, none more surprising than `most`."""
     found: dict[frozenset[str], tuple[Sequence[Row], float]] = {}
 
     def put(rows: Sequence[Row], cost: float) -> None:
+        if cost > most:
+            return
         key = frozenset(row.name for row in rows)
         if key not in found or found[key][1] > cost:
             found[key] = rows, cost

@@ -24,7 +24,8 @@ from netledger.ops.pool import AdaptivePool, GlobalPool, Pool
 from netledger.ops.reshape import Reduce
 from netledger.reconcile.claim import ACTIVATIONS, FLOPS, MACS, NEURONS
 from netledger.reconcile.hypotheses.base import Change, Hypothesis, one_of
-from netledger.reconcile.subject import CONV, Subject
+from netledger.reconcile.sorts import CONV
+from netledger.reconcile.subject import Subject
 
 COMPUTED = (MACS, FLOPS, NEURONS, ACTIVATIONS)
 SIZES = (

@@ -10,7 +10,8 @@ from netledger.graph import BUFFER
 from netledger.ledger import Row
 from netledger.reconcile.hypotheses.base import Hypothesis, Step, number_cost
 from netledger.reconcile.proposal import Cell, Proposal
-from netledger.reconcile.subject import LINEAR, Subject, outputs_of, sizes, weight_of
+from netledger.reconcile.sorts import LINEAR, outputs_of, sizes, weight_of
+from netledger.reconcile.subject import Subject
 
 QUERY = re.compile(r"(^|[._])(q|query|q_proj|q_lin|wq)$")
 KEY_OR_VALUE = re.compile(r"(^|[._])([kv]|key|value|[kv]_proj|[kv]_lin|w[kv])$")
@@ -29,15 +30,14 @@ class Projections(Hypothesis):
             (most,), (own,) = queries, owns
             cells = [c for row in shared for c in _outputs(row, own)]
             known = tuple(most // n - own for n in (1, 2, 3, 4, 5, 6, 7, 8, 12, 14, 16, 32))
-            make = partial(_keys, s, shared, cells, (own, most))
-            yield Step(s.weigh(cells) or 0, make, known)
+            yield Step(cells, partial(_keys, shared, cells, (own, most)), known)
         for own, gated in _gated(rows):
             cells = [c for row in gated for c in _outputs(row, own) or _inputs(row, own)]
-            yield Step(s.weigh(cells) or 0, partial(_hidden, s, gated, cells, own))
+            yield Step(cells, partial(_hidden, gated, cells, own))
 
 
 def _keys(
-    s: Subject, rows: list[Row], cells: list[Cell], widths: tuple[int, int], more: int
+    rows: list[Row], cells: list[Cell], widths: tuple[int, int], s: Subject, more: int
 ) -> Iterable[Proposal]:
     own, most = widths
     if not 0 < own + more <= most or most % (own + more):
@@ -48,7 +48,7 @@ def _keys(
 
 
 def _hidden(
-    s: Subject, rows: list[Row], cells: list[Cell], own: int, more: int
+    rows: list[Row], cells: list[Cell], own: int, s: Subject, more: int
 ) -> Iterable[Proposal]:
     number = own + more
     if number <= 0 or number % 8 or not more:

@@ -14,17 +14,17 @@ from netledger.ops.norm import BatchNorm, ChannelNorm, LayerNorm
 from netledger.ops.recurrent import Recurrent
 from netledger.reconcile.hypotheses.base import Change, Hypothesis, one_of
 from netledger.reconcile.proposal import Cell, Proposal
-from netledger.reconcile.subject import (
+from netledger.reconcile.sorts import (
     CONV,
     LINEAR,
     NORM,
     TENSOR,
-    Subject,
     last_word,
     outputs_of,
     tensor,
     weight_of,
 )
+from netledger.reconcile.subject import Subject
 from netledger.reconcile.words import listed, named
 
 SCALES = re.compile(r"(^|[._])(layer_?scale\w*|gamma(_\d)?|ls\d)([._]|$)", re.I)

@@ -13,15 +13,8 @@ from netledger.ledger import Row
 from netledger.reconcile.claim import PARAMS
 from netledger.reconcile.hypotheses.base import Hypothesis, Step, number_cost
 from netledger.reconcile.proposal import Cell, Proposal
-from netledger.reconcile.subject import (
-    EMBEDDING,
-    LINEAR,
-    TENSOR,
-    Subject,
-    outputs_of,
-    sizes,
-    weight_of,
-)
+from netledger.reconcile.sorts import EMBEDDING, LINEAR, TENSOR, outputs_of, sizes, weight_of
+from netledger.reconcile.subject import Subject
 from netledger.reconcile.words import listed, signed, sum_up
 
 VOCABULARIES = (
@@ -108,10 +101,9 @@ class Vocabulary(Hypothesis):
     def steps(self, s: Subject) -> Iterable[Step]:
         """Whatever number of tokens gives the difference."""
         for rows, own in self._tables(s):
-            unit = s.weigh(self._cells(rows, own, 1))
-            yield Step(unit or 0, partial(self._unheard, s, rows, own))
+            yield Step(self._cells(rows, own, 1), partial(self._unheard, rows, own))
 
-    def _unheard(self, s: Subject, rows: list[Row], own: int, more: int) -> Iterable[Proposal]:
+    def _unheard(self, rows: list[Row], own: int, s: Subject, more: int) -> Iterable[Proposal]:
         if own < 4 * (own + more) < 40 * own and own + more not in VOCABULARIES:
             return self._other(s, rows, own, more)
         return ()
@@ -179,8 +171,9 @@ class Positions(Hypothesis):
                 continue
             usual = LENGTHS if not s.is_a(row, TENSOR) else _squares(SIDES, extra)
             known = LENGTHS if not s.is_a(row, TENSOR) else _squares(range(2, 129), extra)
-            make = partial(self._other, s, row, own, dim, extra, (usual, known))
-            yield Step(dim, make, tuple(n - own for n in usual))
+            make = partial(self._other, row, own, dim, extra, (usual, known))
+            cells = [Cell(row.name, "weight", WEIGHT, dim)]
+            yield Step(cells, make, tuple(n - own for n in usual))
 
     @staticmethod
     def _tables(s: Subject) -> list[Row]:
@@ -188,12 +181,12 @@ class Positions(Hypothesis):
 
     @staticmethod
     def _other(
-        s: Subject,
         row: Row,
         own: int,
         dim: int,
         extra: int,
         numbers: tuple[Sequence[int], Sequence[int]],
+        s: Subject,
         more: int,
     ) -> Iterable[Proposal]:
         usual, known = numbers

@@ -17,17 +17,17 @@ from netledger.ops.pool import AdaptivePool, GlobalPool, Pool
 from netledger.reconcile.hypotheses.base import Change, Hypothesis, Step, number_cost, one_of
 from netledger.reconcile.hypotheses.ends import last_layers
 from netledger.reconcile.proposal import Cell, Proposal
-from netledger.reconcile.subject import (
+from netledger.reconcile.sorts import (
     CONV,
     LINEAR,
-    Subject,
     last_word,
     outputs_of,
     sort_of,
     tensor,
     weight_of,
 )
-from netledger.reconcile.words import listed, named, several, signed
+from netledger.reconcile.subject import Subject
+from netledger.reconcile.words import listed, named, signed
 
 PASSING = (
     *(Activation, Dropout, Identity, PReLU, LocalResponseNorm, Pool, AdaptivePool, GlobalPool),
@@ -65,10 +65,10 @@ class Widths(Hypothesis):
         for unit in s.once("width units", find_units) if s.most > ALIKE_COST else ():
             if unit.cost < s.most:
                 known = _more(outputs_of(unit.rows[0]))
-                yield Step(s.weigh(unit.cells) or 0, partial(self._other, s, unit), known)
+                yield Step(unit.cells, partial(self._other, unit), known)
 
     @staticmethod
-    def _other(s: Subject, unit_of: Unit, more: int) -> Iterable[Proposal]:
+    def _other(unit_of: Unit, s: Subject, more: int) -> Iterable[Proposal]:
         rows, cells, cost = unit_of
         number, unit = outputs_of(rows[0]) + more, s.weigh(cells) or 0
         if number <= 0 or not more or (number % 4 and abs(more) > 2):
@@ -203,11 +203,11 @@ class Factor(Hypothesis):
         told: list[list[Row]] = []
         dense = [r for r in rows if isinstance(r.op, Linear)]
         for chosen, what in (
-            (rows, "layer"),
-            (dense if convs and len(dense) < 4 else [], "fully connected layer"),
-            (convs, "convolution"),
-            (inner, "convolution that no sum needs"),
-            ([r for r in inner if r is not convs[0]], "convolution within its block"),
+            (rows, "layers"),
+            (dense if convs and len(dense) < 4 else [], "fully connected layers"),
+            (convs, "convolutions"),
+            (inner, "convolutions that no sum needs"),
+            ([r for r in inner if r is not convs[0]], "convolutions within their blocks"),
         ):
             if len(chosen) < 2 or chosen in told:
                 continue
@@ -217,7 +217,7 @@ class Factor(Hypothesis):
                 if all(w.denominator == 1 for w in widths):
                     edits = tuple(map(_widen, chosen, widths))
                     cost = 4.0 if factor in (2, Fraction(1, 2)) else 5.0
-                    text = f"{factor} times as many kernels in {several(len(chosen), what)}"
+                    text = f"{factor} times as many kernels in {len(chosen):,} {what}"
                     yield Change("width", cost, text, edits)
 
 

@@ -208,8 +208,8 @@ class Trained(Hypothesis):
 
     def fixed(self, s: Subject) -> Iterable[Proposal]:
         """All but the last layer is not counted; all but the last parts."""
-        ends = _ends(s)
-        if s.quantity != PARAMS or not ends:
+        ends = _ends(s) if s.quantity == PARAMS else ()
+        if not ends:
             return
         yield _trained(s, [row for row in s.rows if row.name in ends], sorted(ends), 6.0)
         tops = list(dict.fromkeys(row.name.partition(".")[0] for row in s.rows))

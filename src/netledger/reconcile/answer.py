@@ -10,7 +10,8 @@ from netledger.ledger import Ledger
 from netledger.reconcile.claim import BYTES, FLOPS, MACS, NOUNS, Claim
 from netledger.reconcile.hypotheses.maps import COMPUTED
 from netledger.reconcile.proposal import Explanation, Proposal, Reconciliation
-from netledger.reconcile.resize import Reread, as_macs, resized
+from netledger.reconcile.recount import as_macs, stored_as
+from netledger.reconcile.resize import Reread, resized
 from netledger.reconcile.search import Search, best, cheapest
 from netledger.reconcile.subject import Subject
 from netledger.reconcile.words import signed
@@ -89,24 +90,31 @@ def _held(s: Subject, claim: Claim) -> Explanation:
     """The count is what is claimed, to the last digit or rounded."""
     if claim.exact:
         return Explanation((), s.count, True)
-    return Explanation((_rounding(s.count, claim, 0.0),), s.count, False)
+    cost = _distance(s, claim) if _cut(s.count, claim) else 0.0
+    return Explanation((_rounding(s.count, claim, cost),), s.count, False)
 
 
 def _besides(s: Subject, claim: Claim) -> list[Explanation]:
     """What else rounds to the claim, if it is very plausible: without the head, say."""
+    cut = _cut(s.count, claim)
     return [
-        Explanation((p,), s.count + p.delta, False)
+        Explanation((p,), count, False)
         for p in s.once("fixed", cheapest)
-        if p.cost <= 3.0 and p.kind != "classes" and claim.holds(s.count + p.delta)
+        if p.cost <= 3.0 and p.kind != "classes" and claim.holds(count := s.count + p.delta)
+        if not (cut and _cut(count, claim))
     ]
+
+
+def _cut(count: int, claim: Claim) -> bool:
+    """Whether the claim is what the count begins with, not what it rounds to."""
+    return 2 * abs(count - claim.value) > claim.step
 
 
 def _rounding(count: int, claim: Claim, cost: float) -> Proposal:
     """The claim is the count with fewer digits."""
     below, above = count - claim.value, claim.value - count
-    if 2 * abs(below) <= claim.step:
-        how = "rounded"
-    else:
+    how = "rounded"
+    if _cut(count, claim):
         how = "cut off, not rounded" if below > 0 else "rounded up"
     text = f"{count:,} {NOUNS[claim.quantity]} {how} to {_digits(claim)}"
     number = claim.text.partition(":")[0]
@@ -126,6 +134,11 @@ def _readings(s: Subject, claim: Claim) -> Iterator[tuple[Subject, Claim, Propos
     if claim.quantity == FLOPS:
         halved, lead = as_macs(s)
         yield halved, claim, lead
+    if claim.quantity == BYTES:
+        for dtype, bits, cost in (("float16", 16, 2.5), ("int8", 8, 3.0)):
+            smaller, lead = stored_as(s, dtype, f"each number stored in {bits} bits", cost)
+            if not claim.holds(smaller.count):  # else a convention says so
+                yield smaller, claim, lead
     binary = claim.binary()
     if binary is not None:
         power = len(str(claim.scale)) // 3
@@ -145,14 +158,14 @@ def _rounder(s: Subject, claim: Claim) -> Iterator[tuple[Subject, Claim, Proposa
     for read in claim.coarser():
         digits = len(str(int(read.value / read.step)))
         if read.holds(s.count):
-            cost = {1: 7.0, 2: 3.0}.get(digits, 2.0) if claim.exact else _distance(s, claim)
+            cost = {1: 7.0, 2: 3.0}.get(digits, 2.0) if claim.exact else 1.2 + _distance(s, claim)
             yield s, read, _rounding(s.count, read, cost)
             return
 
 
 def _distance(s: Subject, claim: Claim) -> float:
     """How surprising it is that a number was rounded so far: 70 billion for 69, less than 33."""
-    return 1.2 + 30 * float(abs(s.count - claim.value) / claim.value)
+    return 30 * float(abs(s.count - claim.value) / claim.value)
 
 
 def _rounded(s: Subject, claim: Claim) -> Iterator[tuple[Subject, Claim, Proposal | None]]:

@@ -6,6 +6,7 @@ from netledger.reconcile.hypotheses.base import Change, Hypothesis
 from netledger.reconcile.hypotheses.blocks import Depth
 from netledger.reconcile.hypotheses.counting import (
     Buffers,
+    Container,
     Conventions,
     OtherQuantity,
     Packed,
@@ -54,6 +55,7 @@ HYPOTHESES: tuple[Hypothesis, ...] = (
     Trained(),
     Unused(),
     OtherQuantity(),
+    Container(),
     *MAPS,
 )
 

@@ -9,7 +9,7 @@ from netledger.conventions.roles import heads
 from netledger.graph import BUFFER
 from netledger.ledger import Row, Stored
 from netledger.reconcile.claim import BYTES, FLOPS, MACS, NOUNS, PARAMS
-from netledger.reconcile.hypotheses.base import Hypothesis, number_cost
+from netledger.reconcile.hypotheses.base import Hypothesis
 from netledger.reconcile.proposal import Proposal
 from netledger.reconcile.sorts import NORM, sort_of
 from netledger.reconcile.subject import Subject
@@ -40,6 +40,8 @@ KNOWN = {
 """The kind of cause that a convention is, and how surprising, in bits."""
 MOST_TRAINED = 4
 """More of the last parts of a network are hardly trained alone."""
+FILE_BYTES = (100, 200, 300, 400, 500)
+"""What a file takes for a tensor's name, shape and place; PyTorch's about 300."""
 TOOL_COST = 4.5
 """For the count of a tool: there are many."""
 
@@ -263,6 +265,37 @@ class OtherQuantity(Hypothesis):
                 )
 
 
+class Container(Hypothesis):
+    """The size of a file: it says what its tensors are called, and where they are."""
+
+    of_tensors = False
+
+    def fixed(self, s: Subject) -> Iterable[Proposal]:
+        """Some hundred bytes for each tensor."""
+        tensors = self._tensors(s)
+        for each in FILE_BYTES if tensors else ():
+            text = f"the file's own bookkeeping, about {each} bytes for each of {tensors:,} tensors"
+            yield self._of(each * tensors, text, f"{tensors:,} × {each}", 2.0)
+
+    def solve(self, s: Subject, delta: int) -> Iterable[Proposal]:
+        """As many as are missing."""
+        tensors = self._tensors(s)
+        if tensors and FILE_BYTES[0] <= 2 * delta / tensors <= 4 * FILE_BYTES[-1]:
+            each = f"{delta / tensors:.0f} for each of {tensors:,} tensors"
+            yield self._of(delta, f"the file's own bookkeeping: {each}", f"{delta:,}", 3.0)
+
+    @staticmethod
+    def _tensors(s: Subject) -> int:
+        if s.quantity != BYTES:
+            return 0
+        return sum(p.tied_to is None for row in s.rows for p in row.parameters)
+
+    @staticmethod
+    def _of(delta: int, text: str, arithmetic: str, cost: float) -> Proposal:
+        how = f"{arithmetic} = {signed(delta)}" if "×" in arithmetic else signed(delta)
+        return Proposal("convention", (), delta, text, how, cost, frozenset({"file"}))
+
+
 class Unused(Hypothesis):
     """Layers that no output needs are left out, or shared layers count once for each use."""
 
@@ -296,4 +329,4 @@ class Unused(Hypothesis):
             )
 
 
-__all__ = ["Buffers", "Conventions", "OtherQuantity", "Packed", "Trained", "Unused", "number_cost"]
+__all__ = ["Buffers", "Container", "Conventions", "OtherQuantity", "Packed", "Trained", "Unused"]

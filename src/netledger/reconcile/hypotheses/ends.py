@@ -9,7 +9,7 @@ from netledger.conventions.roles import aux_heads, heads
 from netledger.edits import SetField
 from netledger.graph import BUFFER, WEIGHT
 from netledger.ledger import Row
-from netledger.reconcile.claim import PARAMS
+from netledger.reconcile.claim import BYTES, PARAMS
 from netledger.reconcile.hypotheses.base import Hypothesis, Step, number_cost, one_of
 from netledger.reconcile.proposal import Cell, Proposal
 from netledger.reconcile.sorts import CONV, LINEAR, TENSOR, outputs_of, sizes, tensor, weight_of
@@ -22,6 +22,11 @@ CLASSES = (
     *(10450, 11221, 11821, 512, 768, 1024, 2048),
 )
 """ImageNet, CIFAR, Caltech, Places, Flowers, Kinetics, COCO, VOC … and their backgrounds."""
+
+
+MOST_CLASSES = 1 << 20
+WORK_COST = 1.5
+"""Work is hardly ever told for other classes than those of ImageNet, nor does it change much."""
 
 
 def last_layers(s: Subject) -> tuple[Row, ...]:
@@ -56,7 +61,7 @@ class Classes(Hypothesis):
         self, rows: Sequence[Row], cost: float, s: Subject, more: int
     ) -> Iterable[Proposal]:
         number = outputs_of(rows[0]) + more
-        if number > 0 and number not in CLASSES:
+        if 0 < number <= MOST_CLASSES and number not in CLASSES:
             return self._other(s, rows, more, cost)
         return ()
 
@@ -91,7 +96,7 @@ class Classes(Hypothesis):
         per = sum(cell.delta for cell in self._cells(s, rows, 1))
         return s.offer(
             "classes",
-            cost + _classes_cost(number),
+            cost + _classes_cost(number) + (0.0 if s.quantity in (PARAMS, BYTES) else WORK_COST),
             f"{number:,} classes instead of {own:,} in {listed(r.name for r in rows)}",
             self._cells(s, rows, more),
             edits=lambda: [SetField(name, field, number) for name in editable],

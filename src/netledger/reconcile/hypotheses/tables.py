@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from math import isqrt
+from math import isqrt, log2
 
 from netledger.conventions.roles import position_embeddings
 from netledger.graph import BUFFER, WEIGHT
@@ -129,7 +129,9 @@ class Vocabulary(Hypothesis):
         ]
 
     def _other(self, s: Subject, rows: list[Row], own: int, more: int) -> Iterable[Proposal]:
-        cost = 4.5 if own + more in VOCABULARIES else 5.0 + number_cost(own + more) / 2
+        # A number of its own, or a few tokens that were added, or that pad the table.
+        bits = min(number_cost(own + more), 2.0 + log2(1 + abs(more)))
+        cost = 4.5 if own + more in VOCABULARIES else 5.0 + bits / 2
         return s.offer(
             "vocabulary",
             cost,
@@ -151,7 +153,7 @@ class Positions(Hypothesis):
         """Windows of another size, where attention has positions within them; no class token."""
         yield from _windows(s)
         tokens = [r for r in s.sort(TENSOR) if CLASS_TOKEN.search(r.name) and weight_of(r)]
-        tables = self._tables(s)
+        tables = position_tables(s)
         if len(tokens) == 1 and len(tables) == 1:
             dim = sizes(tokens[0].parameters[0])[-1]
             cells = [Cell(row.name, "weight", WEIGHT, -dim) for row in (tokens[0], tables[0])]
@@ -160,7 +162,7 @@ class Positions(Hypothesis):
 
     def steps(self, s: Subject) -> Iterable[Step]:
         """The number of positions that gives the difference."""
-        for row in self._tables(s):
+        for row in position_tables(s):
             weight = weight_of(row)
             if weight is None or len(weight.shape) < 2:
                 continue
@@ -174,10 +176,6 @@ class Positions(Hypothesis):
             make = partial(self._other, row, own, dim, extra, (usual, known))
             cells = [Cell(row.name, "weight", WEIGHT, dim)]
             yield Step(cells, make, tuple(n - own for n in usual))
-
-    @staticmethod
-    def _tables(s: Subject) -> list[Row]:
-        return s.once("position embeddings", _position_tables)
 
     @staticmethod
     def _other(
@@ -205,6 +203,11 @@ class Positions(Hypothesis):
             [Cell(row.name, "weight", WEIGHT, more * dim)],
             arithmetic=f"{signed(more)} × {dim:,} = {signed(more * dim)}",
         )
+
+
+def position_tables(s: Subject) -> list[Row]:
+    """The tables of learned positions."""
+    return s.once("position embeddings", _position_tables)
 
 
 def _position_tables(s: Subject) -> list[Row]:

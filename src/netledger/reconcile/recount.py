@@ -33,4 +33,4 @@ def _cast(row: Row, dtype: str) -> Row:
         p._replace(dtype=dtype) if p.dtype == "float32" and p.nbytes is None else p
         for p in row.parameters
     ]
-    return replace(row, parameters=tuple(parameters))
+    return row._replace(parameters=tuple(parameters))

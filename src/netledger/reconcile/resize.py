@@ -99,7 +99,7 @@ def _of_patches(s: Subject, own: int, new: int) -> int | None:
         if row.op is not None and row.macs != 0:
             shapes = [tuple(other.get(d, d) for d in t.shape) for t in row.input_types]
             try:
-                derived = s.trials.known.rules.derive(row.op, tuple(shapes), s.graph.node(row.name))
+                derived = s.trials.answers.ask(s.graph.node(row.name), tuple(shapes))
             except NetledgerError:
                 return None
             if type(derived.macs) is not int or row.unknown:

@@ -264,7 +264,7 @@ class Subject:
         return self._tally(NOTHING, self._free)
 
     def _tally(self, before: Parts, graph: Graph) -> Parts | None:
-        return tally(before, graph, self.trials.known.rules, self.quantity)
+        return tally(before, graph, self.trials.answers, self.quantity)
 
     @cached_property
     def _free(self) -> Graph:

@@ -3,27 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from netledger.again import Known
 from netledger.graph import BIAS, WEIGHT, Graph, Node, Shape
 from netledger.ledger import Row
+from netledger.ops.base import Op
 from netledger.reconcile.claim import ACTIVATIONS, BYTES, FLOPS, MACS, PARAMS
 from netledger.rules import Counted, Derived, Rules
 
 
-@dataclass
+class Answers:
+    """What rules gave so far, by objects: edited networks are made of the same nearly everywhere.
+
+    To see that objects are the same is faster than to see that they are equal. All are kept, so
+    that no other one can take the place of one that is gone.
+    """
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        self._equal: dict[Op, Op] = {}
+        self._ops: dict[int, tuple[Op, Op]] = {}
+        self._given: dict[tuple[int, ...], tuple[tuple[Shape, ...], Derived]] = {}
+
+    def ask(self, node: Node, shapes: tuple[Shape, ...]) -> Derived:
+        """What the rules of a layer give for inputs of some shapes.
+
+        Raises:
+            NetledgerError: If the layer does not fit its inputs.
+        """
+        op = node.op
+        if id(op) not in self._ops:
+            self._ops[id(op)] = op, self._equal.setdefault(op, op)
+        key = (id(self._ops[id(op)][1]), len(node.outputs), *map(id, shapes))
+        if key not in self._given:
+            self._given[key] = shapes, self.rules.derive(op, shapes, node)
+        return self._given[key][1]
+
+
 class Trials:
     """What all networks of a search have in common.
 
     Attributes:
-        known: What was derived so far.
+        known: What was derived last.
+        answers: What rules gave so far.
         made: How many edited networks were derived.
     """
 
-    known: Known = field(default_factory=Known)
-    made: int = 0
+    def __init__(self) -> None:
+        self.known = Known()
+        self.answers = Answers(self.known.rules)
+        self.made = 0
 
 
 class Parts(NamedTuple):
@@ -47,7 +77,7 @@ class Parts(NamedTuple):
 NOTHING = Parts({}, {}, {}, {})
 
 
-def tally(before: Parts, graph: Graph, rules: Rules, quantity: str) -> Parts | None:
+def tally(before: Parts, graph: Graph, answers: Answers, quantity: str) -> Parts | None:
     """The count per sample of a network that differs little from another one.
 
     Only what has changed is asked for anew: layers, and those that take what is of another shape
@@ -72,7 +102,7 @@ def tally(before: Parts, graph: Graph, rules: Rules, quantity: str) -> Parts | N
         op = node.op
         if op.silent or node.recorded is not None or op.unknown():
             return None
-        derived = rules.derive(op, tuple([shapes[v] for v in node.inputs]), node)
+        derived = answers.ask(node, tuple([shapes[v] for v in node.inputs]))
         for value, shape in zip(node.outputs, derived.outputs, strict=False):
             if shape != before.shapes.get(value):
                 other.add(value)

@@ -40,6 +40,32 @@ def products() -> Callable[[Any], int]:
     return _products
 
 
+@pytest.fixture(scope="session")
+def run_by_jax() -> Callable[[Any], int]:
+    """``run_by_jax(keras_model)``: products in what JAX would run for one sample."""
+    return _run_by_jax
+
+
+def _run_by_jax(model: Any) -> int:
+    """On nothing but shapes."""
+    import keras
+
+    if keras.backend.backend() != "jax":
+        pytest.skip("the trace is JAX's")
+    import jax
+
+    def shapes(variables: Any) -> list[Any]:
+        return [jax.ShapeDtypeStruct(v.shape, v.dtype) for v in variables]
+
+    def call(learned: Any, kept: Any, x: Any) -> Any:
+        return model.stateless_call(learned, kept, x, training=False)[0]
+
+    (x,) = model.inputs
+    sample = jax.ShapeDtypeStruct((1, *(d or 224 for d in x.shape[1:])), x.dtype)
+    variables = shapes(model.trainable_variables), shapes(model.non_trainable_variables)
+    return _products(jax.make_jaxpr(call)(*variables, sample).jaxpr)
+
+
 def _products(jaxpr: Any) -> int:
     """Multiply-accumulates of a trace, from the shapes of its convolutions and dot products."""
     total = 0

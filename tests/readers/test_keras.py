@@ -605,10 +605,12 @@ def test_dtypes_of_values_and_of_what_is_stored(keras: Any, save: Save, policy: 
         assert made == ["float32", *[model.layers[0].compute_dtype] * 5]
 
 
-def test_quantised_layers_are_not_guessed(keras: Any, save: Save) -> None:
+def test_what_quantised_layers_multiply_is_known(keras: Any, save: Save) -> None:
     model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(5), keras.layers.ReLU()])
     model.quantize("int8")
     ledger = netledger.ledger(save(model, "keras"))
-    row = next(row for row in ledger.ops if "macs" in row.unknown)
-    assert "quantised" in row.unknown["macs"]
-    assert row.params + row.buffers == model.count_params()
+    row = next(row for row in ledger.ops if row.kind == "Dense")
+    assert (row.macs, row.params + row.buffers) == (8 * 5, model.count_params())
+    bare = netledger.ledger(save(model, "json"))  # says nothing of what is stored
+    (why,) = [row.unknown["macs"] for row in bare.ops if row.unknown]
+    assert why.startswith("its parameters are quantised; ")

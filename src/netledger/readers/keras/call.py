@@ -150,11 +150,8 @@ class Call:
     def run(self, rule: LayerRule) -> list[str]:
         """Adds the layer's nodes; returns the values that they make."""
         before = len(self.reading.nodes)
-        if self.dtypes.quantised:
-            made: str | Sequence[str] = self.opaque("its parameters are quantised")
-        else:
-            self._cast()
-            made = rule(self)
+        self._cast()
+        made = rule(self)
         if self.stored is not None:
             self.reading.keep(before, tuple(self.stored), self.path)
         return [made] if isinstance(made, str) else list(made)
@@ -208,16 +205,9 @@ class Call:
 
     def sort(self, *words: str) -> None:
         """Puts the stored tensors into the order of the words with which their groups begin."""
-
-        def rank(one: Stored) -> int:
-            for step in reversed(one.path.split("/")):
-                fits = [word for word in words if step.lstrip("_").startswith(word)]
-                if fits:
-                    return words.index(max(fits, key=len))
-            return len(words)
-
         if self.stored is not None:
-            self.stored.sort(key=rank)
+            order = (*words, "")
+            self.stored.sort(key=lambda one: order.index(group_of(one.path, words)))
 
     def add(self, op: Op, *inputs: str, part: str = "", slots: Slots = (), outputs: int = 1) -> str:
         """Adds a node; returns its (first) value.
@@ -280,6 +270,15 @@ class Call:
         if bare:
             self.reading.keep(len(self.reading.nodes) - 1, (), self.path, macs)
         return [value, *(f"{value}:{i}" for i in range(1, len(said)))]
+
+
+def group_of(path: str, words: Sequence[str]) -> str:
+    """The word with which a group of stored tensors begins; empty if it is none of them."""
+    for step in reversed(path.split("/")):
+        fits = [word for word in words if step.lstrip("_").startswith(word)]
+        if fits:
+            return max(fits, key=len)
+    return ""
 
 
 LayerRule = Callable[[Call], str | Sequence[str]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from netledger.errors import FieldError
@@ -16,15 +16,19 @@ from netledger.ops import (
     Conv,
     ConvTranspose,
     DepthwiseConv,
+    DynamicConv,
     Einsum,
     Embedding,
+    Gather,
     GlobalAvgPool,
     GlobalMaxPool,
     Linear,
+    MatMul,
     Maximum,
     MaxPool,
     Minimum,
     Multiply,
+    Permute,
     Reshape,
     Subtract,
     Tensor,
@@ -32,6 +36,7 @@ from netledger.ops import (
 from netledger.ops.base import Op, axis, each_axis, show_shape
 from netledger.ops.window import span
 from netledger.readers.keras.activations import activated
+from netledger.readers.keras.adapters import adapted
 from netledger.readers.keras.call import (
     DEPTHWISE,
     KERNEL,
@@ -47,25 +52,17 @@ from netledger.readers.keras.shaping import SHAPING, numbered
 def dense(call: Call) -> str:
     """``Dense``: a matrix, a bias, an activation."""
     bias = call.config.flag("use_bias", True)
-    op = Linear(call.config.get("units"), bias=bias)
-    adapters = [one for one in call.stored or () if "/lora_" in one.path]
-    if adapters:
-        call.sort("kernel", "bias", "lora_kernel_a", "lora_kernel_b")
-        _freeze_first(call)
-    value = call.add(op, slots=(KERNEL, VECTOR)[: 1 + bias])
-    if len(adapters) == 2:  # low-rank adaptation: x·A·B beside x·W
-        down = Linear(adapters[0].shape[-1], bias=False)
-        low = call.add(down, part="lora_a", slots=(KERNEL,))
-        up = Linear(call.config.get("units"), bias=False)
-        low = call.add(up, low, part="lora_b", slots=(KERNEL,))
-        value = call.add(Add(), value, low, part="lora")
-    return activated(call, value)
+    kernel = adapted(call)
+    if kernel is None:
+        op = Linear(call.config.get("units"), bias=bias)
+        return activated(call, call.add(op, slots=(KERNEL, VECTOR)[: 1 + bias]))
+    value = call.add(MatMul(), call.first, kernel)
+    return activated(call, biased(call, value, [call.config.integer("units")]) if bias else value)
 
 
-def _freeze_first(call: Call) -> None:
-    """The kernel is not trained where an adapter is."""
-    if call.stored:
-        call.stored[0] = call.stored[0]._replace(trainable=False)
+def biased(call: Call, value: str, shape: Sequence[Any]) -> str:
+    """A sum with a stored tensor."""
+    return call.add(Add(), value, call.add(Tensor(shape), part="bias", slots=(SCALE,)), part="add")
 
 
 def window(call: Call) -> dict[str, Any]:
@@ -83,8 +80,23 @@ def window(call: Call) -> dict[str, Any]:
 def conv(call: Call) -> str:
     """``Conv1D`` to ``Conv3D``."""
     c, bias = call.config, call.config.flag("use_bias", True)
+    kernel = adapted(call)
+    if kernel is not None:
+        return activated(call, _by_kernels(call, kernel, bias))
     op = Conv(c.get("filters"), groups=c.get("groups", 1), bias=bias, **window(call))
     return activated(call, call.add(op, slots=(KERNEL, VECTOR)[: 1 + bias]))
+
+
+def _by_kernels(call: Call, kernel: str, bias: bool) -> str:
+    """A convolution by kernels that are computed, which are (*window, in, out) in Keras."""
+    rank, fields = len(call.shape), window(call)
+    del fields["kernel_size"]
+    fed = [call.add(Permute((rank - 1, rank - 2, *range(rank - 2))), kernel, part="turned")]
+    if bias:
+        filters = call.config.integer("filters")
+        fed.append(call.add(Tensor([filters]), part="bias", slots=(SCALE,)))
+    op = DynamicConv(groups=call.config.get("groups", 1), **fields)
+    return call.add(op, call.first, *fed)
 
 
 def depthwise(call: Call) -> str:
@@ -164,7 +176,9 @@ def adaptive_pool(op_class: Callable[..., Op]) -> LayerRule:
 
 def embedding(call: Call) -> str:
     """``Embedding``."""
-    c = call.config
+    c, table = call.config, adapted(call, "embeddings")
+    if table is not None:
+        return call.add(Gather(0), table, call.first)
     return call.add(Embedding(c.get("input_dim"), c.get("output_dim")), slots=(SCALE,))
 
 
@@ -181,32 +195,38 @@ def reversible(call: Call) -> str:
     return reverse if back else forth
 
 
-def einsum_dense(call: Call) -> list[str]:
-    """``EinsumDense``: a product with a stored tensor, whose shape the equation gives."""
-    equation = call.config.text("equation").replace(" ", "").replace("...", "")
-    left, _, right = equation.partition("->")
+def equation(call: Call) -> tuple[str, dict[str, Any]]:
+    """The equation of an ``EinsumDense``, with letters for its dots; the size of each letter."""
+    said, shape = call.config.text("equation").replace(" ", ""), call.shape
+    free = [k for k in "abcdefghijklmnopqrstuvwxyz" if k not in said]
+    dots = len(shape) - len(said.partition(",")[0].replace("...", ""))
+    spelled = said.replace("...", "".join(free[:dots])) if dots > 0 else said
+    left, _, right = spelled.partition("->")
     first, _, second = left.partition(",")
+    if not (left + right).replace(",", "").isalpha() or len(first) != len(shape):
+        raise FieldError(f"the equation {said[:80]!r} does not fit {show_shape(shape)}")
     given = call.config.get("output_shape", [])
     given = given if isinstance(given, list) else [given]
-    shape = call.shape
-    if "..." in call.config.text("equation"):
-        return call.opaque("no rule describes an equation with '...'")
-    if not equation.replace("->", "").replace(",", "").isalpha() or len(first) != len(shape):
-        raise FieldError(f"the equation {equation[:80]!r} does not fit {show_shape(shape)}")
     sizes = dict(zip(first, shape, strict=True))
     tail = right[len(right) - len(given) :]
     sizes.update((k, d) for k, d in zip(tail, given, strict=True) if d is not None)
     if any(letter not in sizes for letter in second + right):
-        raise FieldError(f"output_shape does not give every size of the equation {equation!r}")
-    kernel = call.add(Tensor([sizes[k] for k in second]), part="kernel", slots=(SCALE,))
-    value = call.add(Einsum(equation), call.first, kernel)
+        raise FieldError(f"output_shape does not give every size of the equation {said[:80]!r}")
+    return spelled, sizes
+
+
+def einsum_dense(call: Call) -> str:
+    """``EinsumDense``: a product with a stored tensor, whose shape the equation gives."""
+    letters, sizes = equation(call)
+    left, _, right = letters.partition("->")
+    own = [sizes[k] for k in left.partition(",")[2]]
+    kernel = adapted(call) or call.add(Tensor(own), part="kernel", slots=(SCALE,))
+    value = call.add(Einsum(letters), call.first, kernel)
     axes = call.config.text("bias_axes")
     if axes:
         first_axis = min(right.index(letter) for letter in axes if letter in right)
-        bias = [sizes[k] if k in axes else 1 for k in right[first_axis:]]
-        bias_value = call.add(Tensor(bias), part="bias", slots=(SCALE,))
-        value = call.add(Add(), value, bias_value, part="add")
-    return [activated(call, value)]
+        value = biased(call, value, [sizes[k] if k in axes else 1 for k in right[first_axis:]])
+    return activated(call, value)
 
 
 def layer_scale(call: Call) -> str:

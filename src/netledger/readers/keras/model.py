@@ -28,6 +28,7 @@ from netledger.readers.keras.inbound import (
     places,
     resolve,
 )
+from netledger.readers.keras.quantised import quantised
 from netledger.readers.keras.reading import Reading, Unfit
 from netledger.readers.keras.table import find_layer
 from netledger.readers.keras.weights import Weights
@@ -230,7 +231,7 @@ class _Model:
                     stored=weights.tensors() if weights else None,
                     stated=stated,
                 )
-                made = call.run(find_layer(layer))
+                made = call.run(quantised if call.dtypes.quantised else find_layer(layer))
             for value, said in zip(made, stated, strict=False):
                 self.reading.state(value, said)
         except NetledgerError as error:

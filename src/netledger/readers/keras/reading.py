@@ -139,7 +139,9 @@ class Reading:
             return
         node = self.nodes[at]
         recorded = node.recorded or Recorded()
-        rest = tuple(Parameter(t.path, role(t.path, t.shape), t.shape, t.dtype) for t in left)
+        rest = tuple(
+            Parameter(t.path, role(t.path, t.shape), t.shape, t.dtype, t.trainable) for t in left
+        )
         parameters = (*(recorded.parameters or ()), *rest)
         if rest:
             self.stores.setdefault(f"{path}|kept", []).append((node.name, rest))

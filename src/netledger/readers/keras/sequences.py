@@ -1,4 +1,4 @@
-"""The table of layers for sequences: recurrent ones, attention."""
+"""The table of layers for sequences: recurrent ones; attention has a table of its own."""
 
 from __future__ import annotations
 
@@ -14,21 +14,12 @@ from netledger.ops import (
     Average,
     Concat,
     ConvLSTM,
-    Linear,
-    MultiHeadAttention,
     Multiply,
-    Opaque,
-    Permute,
     Reshape,
-    ScaledDotProductAttention,
-    Tensor,
 )
+from netledger.readers.keras.attention import ATTENTION
 from netledger.readers.keras.call import (
-    FLAT,
-    HEADS_IN,
-    HEADS_OUT,
     KERNEL,
-    SCALE,
     TWO_VECTORS,
     VECTOR,
     Call,
@@ -181,102 +172,9 @@ def bidirectional(call: Call) -> list[str]:
     return [call.add(merge[mode](), *ends), *made[0][1:], *made[1][1:]]
 
 
-def multi_head(call: Call) -> list[str]:
-    """``MultiHeadAttention`` over the tokens of [batch, tokens, features]."""
-    c, shape = call.config, call.shape
-    axes = c.get("attention_axes")
-    if len(shape) != 3 or axes not in (None, 1, [1]) or c.get("use_gate"):
-        return call.opaque("no rule describes attention with a gate, or not over tokens")
-    bias = c.flag("use_bias", True)
-    said = c.get("output_shape")
-    out = said[0] if isinstance(said, list) and len(said) == 1 else said
-    op = MultiHeadAttention(
-        num_heads=c.get("num_heads"),
-        key_dim=c.get("key_dim"),
-        value_dim=c.get("value_dim"),
-        out_features=out,
-        bias=bias,
-    )
-    feeds = _feeds(call)
-    query, key, value = feeds
-    if query == key == value:
-        feeds = [query]
-    elif key == value:
-        feeds = [query, key]
-    biases = (FLAT,) * bias
-    slots = ((HEADS_IN, *biases) * 3) + (HEADS_OUT, *(VECTOR,) * bias)
-    made = [call.add(op, *feeds, slots=slots)]
-    if call.inbound.options.get("return_attention_scores") is True:
-        made.append(_scores(call, op, query, key))
-    return made
-
-
-def _scores(call: Call, op: MultiHeadAttention, query: str, key: str) -> str:
-    """How much each token attends to each other, which the attention itself has counted."""
-    shapes = call.reading.shapes
-    shape = (shapes[query][0], op.num_heads, shapes[query][1], shapes[key][1])
-    reason = "no multiply-accumulates of its own, nothing stored"
-    value = call.add(Opaque("AttentionScores", [shape], reason), query, key, part="scores")
-    call.reading.keep(len(call.reading.nodes) - 1, (), call.path, 0)
-    return value
-
-
-def _feeds(call: Call) -> list[str]:
-    """The queries, keys and values of attention with weights; its stored tensors in that order."""
-    call.sort("query", "key", "value", "output", "attention_output")
-    named = call.inbound.options
-    given = (*call.inputs, *call.inputs[-1:])
-    query, value = named.get("query", given[0]), named.get("value", given[1])
-    key = named.get("key") or (given[2] if len(call.inputs) > 2 else value)
-    return [str(query), str(key), str(value)]
-
-
-def grouped_query(call: Call) -> list[str]:
-    """``GroupQueryAttention``: fewer heads of keys and values than of queries."""
-    c = call.config
-    if c.get("use_gate"):
-        return call.opaque("no rule describes attention with a gate")
-    bias, size = c.flag("use_bias", True), c.integer("head_dim")
-    heads, shared = c.integer("num_query_heads"), c.integer("num_key_value_heads")
-    _, tokens, features = call.shape
-    width: Any = features
-    parts = []
-    for part, fed, count in zip(
-        ("query", "key", "value"), _feeds(call), (heads, shared, shared), strict=True
-    ):
-        slots = (HEADS_IN, FLAT)[: 1 + bias]
-        made = call.add(Linear(count * size, bias=bias), fed, part=part, slots=slots)
-        rows = call.reading.shapes[made][1]
-        split = call.add(Reshape([rows, count, size]), made, part=f"{part}.heads")
-        parts.append(call.add(Permute((0, 2, 1, 3)), split, part=f"{part}.turned"))
-    made = call.add(ScaledDotProductAttention(), *parts)
-    turned = call.add(Permute((0, 2, 1, 3)), made, part="turned")
-    joined = call.add(Reshape([tokens, heads * size]), turned, part="joined")
-    slots = (HEADS_OUT, VECTOR)[: 1 + bias]
-    return [call.add(Linear(width, bias=bias), joined, part="output", slots=slots)]
-
-
-def attention(call: Call) -> str:
-    """``Attention`` and ``AdditiveAttention`` on [query, value] or [query, value, key]."""
-    if len(call.inputs) < 2:
-        raise FieldError(f"{call.kind} takes a query and a value; got {len(call.inputs)}")
-    query, value = call.inputs[:2]
-    key = call.inputs[2] if len(call.inputs) > 2 else value
-    additive = call.kind == "AdditiveAttention"
-    if call.config.flag("use_scale", additive):
-        shape = [call.shape[-1]] if additive else []
-        call.add(Tensor(shape), part="scale", slots=(SCALE,))
-    if call.config.text("score_mode", "dot") == "concat":
-        call.add(Tensor([]), part="concat_score_weight", slots=(SCALE,))
-    return call.add(ScaledDotProductAttention(), query, key, value)
-
-
 SEQUENCES: dict[str, LayerRule] = {
     **dict.fromkeys((*_CELLS, "RNN"), recurrent),
     **numbered("ConvLSTM{}D", conv_lstm),
     "Bidirectional": bidirectional,
-    "MultiHeadAttention": multi_head,
-    **dict.fromkeys(("GroupedQueryAttention", "GroupQueryAttention"), grouped_query),
-    "Attention": attention,
-    "AdditiveAttention": attention,
+    **ATTENTION,
 }

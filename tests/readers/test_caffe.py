@@ -6,6 +6,7 @@ import pytest
 
 import netledger
 from netledger.errors import GraphError, SpecError
+from netledger.graph import BATCH
 
 WEIGHTS = {"Convolution": "convolution", "InnerProduct": "inner_product", "Pooling": "pooling"}
 
@@ -354,6 +355,21 @@ def test_embeddings_and_lstm(book):
     assert ledger.row("em").params == 180
     assert ledger.row("lstm").params == 4 * 8 * (6 + 8) + 4 * 8
     assert ledger.totals.params == 180 + 6 + 480
+    assert ledger.row("lstm").outputs[0].shape == (7, BATCH, 8)
+    assert ledger.row("lstm").macs == 7 * 4 * 8 * (6 + 8)  # a sequence of 7
+
+
+def test_time_is_the_first_axis_of_a_sequence(book):
+    """As in Caffe's own LRCN: words and where sentences begin, then a vocabulary."""
+    text = 'input: "words" input_shape { dim: 20 dim: 3 } input: "cont" input_shape '
+    text += "{ dim: 20 dim: 3 }\n"
+    text += layer("em", "Embed", "words", input_dim=30, num_output=6, bias_term="false")
+    text += layer("lstm", "LSTM", "em cont", more="recurrent_param { num_output: 8 }")
+    text += layer("fc", "InnerProduct", "lstm", num_output=30, axis=2)
+    ledger = book(text)
+    assert ledger.graph.inputs["words"].shape == (20, BATCH)
+    assert ledger.ops[-1].outputs[0].shape == (20, BATCH, 30)
+    assert ledger.totals.macs == 20 * (4 * 8 * (6 + 8) + 8 * 30)
 
 
 def test_a_plain_recurrent_layer_has_an_output_layer(book):
@@ -361,7 +377,26 @@ def test_a_plain_recurrent_layer_has_an_output_layer(book):
     text += layer("rnn", "RNN", "x", more="recurrent_param { num_output: 8 }")
     ledger = book(text)
     assert ledger.totals.params == (8 * (6 + 8) + 8) + (8 * 8 + 8)
-    assert ledger.ops[-1].outputs[0].shape[1:] == (2, 8)
+    assert ledger.ops[-1].outputs[0].shape == (7, BATCH, 8)
+    assert ledger.totals.macs == 7 * (8 * (6 + 8) + 8 * 8)
+
+
+@pytest.mark.parametrize("size", [13, 10, 7])
+def test_spatial_pyramid_pooling(book, size):
+    """He et al. (2014): 1 + 4 + 16 windows a map, whatever its size."""
+    text = inputs(size, channels=6)
+    text += layer("spp", "SPP", "data", pyramid_height=3, pool="MAX")
+    text += layer("fc", "InnerProduct", "spp", num_output=5)
+    ledger = book(text)
+    assert ledger.row("spp").outputs[0].shape[1:] == (6 * 21,)
+    assert ledger.totals.params == 6 * 21 * 5 + 5
+    assert ledger.totals.complete
+
+
+def test_a_pyramid_of_one_level_is_a_pooling(book):
+    ledger = book(inputs(9) + layer("spp", "SPP", "data", pyramid_height=1, pool="AVE"))
+    assert ledger.row("spp").kind == "AvgPool"
+    assert ledger.row("spp").outputs[0].shape[1:] == (3, 1, 1)
 
 
 def test_tiles(book):

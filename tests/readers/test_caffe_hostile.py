@@ -25,6 +25,7 @@ OLD = "input_dim: 1 input_dim: 3 input_dim: 8 input_dim: 8"
 SHARED = 'param { name: "w" } convolution_param { kernel_size: 3 num_output: '
 C = conv("num_output: 4 kernel_size: 3")
 FILES = {
+    "pyramid_of_a_million_levels": IN + L("s", "SPP", more="spp_param { pyramid_height: 1000000 }"),
     "brace_never_closed": IN + 'layer { name: "a"',
     "brace_closed_twice": IN + C + "}",
     "wrong_bracket": IN + 'layer { name: "a" >',

@@ -96,7 +96,8 @@ class Ledger:
     @cached_property
     def totals(self) -> Totals:
         """The sums."""
-        return total([tally(row) for row in self.ops])
+        with no_garbage():
+            return total([tally(row) for row in self.ops])
 
     def to_dict(self, *, ops: bool = False, depth: int | None = None) -> dict[str, Any]:
         """The ledger as JSON-ready data, in the contract's form."""

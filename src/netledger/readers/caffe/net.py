@@ -7,17 +7,21 @@ from collections.abc import Sequence
 from netledger.errors import GraphError, NetledgerError, SpecError, did_you_mean
 from netledger.formula import Dim, Formula
 from netledger.graph import BATCH, Graph, Node, Parameter, Shape, TensorType
-from netledger.ops import Add, Multiply, Op, Opaque, Reshape
+from netledger.ops import Add, Concat, Flatten, Multiply, Op, Opaque, Reshape
 from netledger.ops.base import show_shape
 from netledger.ops.fields import LARGEST
 from netledger.readers.caffe.layer import DATA, Layer, shape_of_data, type_of
 from netledger.readers.caffe.layers import CHAINS
+from netledger.readers.caffe.pyramid import pyramid
 from netledger.readers.caffe.text import Message, shown
 from netledger.readers.common import unknown_shape
 
 MOST_LAYERS = 10_000
 MOST_OPEN = 1_000
 """Layers that are read where sizes are not known, for every size then is a formula."""
+RECURRENT = ("LSTM", "RNN")
+ALIKE = ("Embed", "Dropout", "ReLU", "TanH", "Sigmoid", "Split", "Eltwise", "Concat")
+"""What keeps time and batch where they are."""
 NO_RULE = "no rule describes this kind of layer; its output is taken to have its input's axes"
 SECOND = "a second output, which no rule describes"
 LOSS = "a loss or a score: a number about the network, not of it"
@@ -39,6 +43,8 @@ class Net:
         """Nodes and parameters that are one storage, by the name that they share it under."""
         self.shared_shapes: dict[str, Shape] = {}
         self.batches: dict[str, int] = {}
+        self.timed: set[str] = set()
+        """Blobs of sequences: time is their first axis, the batch their second."""
         self.unknown = False
 
     def graph(self) -> Graph:
@@ -47,6 +53,7 @@ class Net:
             raise SpecError("has both layer and layers, two generations of one", where=self.where)
         name = self.message.text("name") or "network"
         layers = self._layers()
+        self.timed = sequences(layers)
         self._legacy_inputs()
         for layer in layers:
             try:
@@ -128,7 +135,7 @@ class Net:
             self._input(name, shapes[i] if shapes else unknown_shape("", 4)[1:], self.where)
 
     def _input(self, name: str, dims: Sequence[Dim], source: str) -> None:
-        """A new input. Its first axis is the batch, whatever size the file gives it."""
+        """A new input. Its first axis is the batch, whatever its size; of a sequence the second."""
         if name in self.values:
             raise GraphError(f"two layers make {shown(name)}", source=source)
         for d in dims:
@@ -140,9 +147,11 @@ class Net:
                 )
         if not dims or len(dims) > 16:
             raise SpecError(f"the input {shown(name)} has {len(dims)} axes", source=source)
-        if isinstance(dims[0], int):
-            self.batches[name] = dims[0]
-        shape = (BATCH, *dims[1:])
+        at = int(name in self.timed and len(dims) > 1)
+        batch = dims[at]
+        if isinstance(batch, int):
+            self.batches[name] = batch
+        shape = (*dims[:at], BATCH, *dims[at + 1 :])
         self.inputs[name] = TensorType(shape)
         self.values[name], self.shapes[name] = name, shape
 
@@ -182,6 +191,9 @@ class Net:
             return self._convolutions(layer)
         if layer.type in ("Scale", "Bias") and len(layer.inputs) == 2:
             return self._with_another(layer)
+        levels = pyramid(layer) if layer.type == "SPP" else []
+        if levels:
+            return self._pyramid(layer, levels)
         chain = CHAINS[layer.type](layer) if layer.type in CHAINS else None
         if chain is None:
             rank = len(layer.shapes[0] or ()) if layer.shapes else 4
@@ -212,6 +224,17 @@ class Net:
             group = self.shared.setdefault(f"\0{layer.name}/{parameter}", [])
             group += [(value, parameter) for value in made]
         return made
+
+    def _pyramid(self, layer: Layer, levels: Sequence[Op]) -> list[str]:
+        """Poolings of one map, each flattened, side by side; a single one is left as it is."""
+        if len(levels) == 1:
+            return self._chain(layer, levels)
+        parts = []
+        for i, pool in enumerate(levels):
+            name = f"{layer.name}.{2**i}"
+            made = self.add(layer, pool, layer.inputs, name)
+            parts.append(self.add(layer, Flatten(), (made,), f"{name}.flatten"))
+        return [self.add(layer, Concat(1), tuple(parts), layer.name)]
 
     def _with_another(self, layer: Layer) -> list[str]:
         """A tensor times (or plus) another, whose axes meet it from a given axis on."""
@@ -289,6 +312,15 @@ class Net:
             f"takes {shown(blob)}, which no layer before it makes",
             hint=did_you_mean(blob[:100], list(self.values)[-1000:]),
         )
+
+
+def sequences(layers: Sequence[Layer]) -> set[str]:
+    """The blobs that recurrent layers take, and those that become them number by number."""
+    found: set[str] = set()
+    for layer in reversed(layers):
+        if layer.type in RECURRENT or (layer.type in ALIKE and not found.isdisjoint(layer.tops)):
+            found.update(layer.bottoms[:2] if layer.type in RECURRENT else layer.bottoms)
+    return found
 
 
 def _included(layer: Message, state: Message) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from netledger.errors import ShapeError
-from netledger.graph import Graph, TensorType
+from netledger.graph import BATCH, Graph, TensorType, show_dim
 from netledger.infer import infer
 from netledger.ops import Constant, Expand, Gather
 from netledger.readers.jax_function.build import Builder
@@ -76,9 +76,9 @@ def scan(build: Builder, equation: Equation) -> list[Value]:
         whole = jax.vmap(jaxpr_as_fun(body), in_axes=tuple(steps), axis_size=p["length"])
         bodies.append(jax.make_jaxpr(whole)(*types))
     length = equation.params["length"]
-    if not isinstance(length, int):
+    if carried and not isinstance(length, int):
         raise ShapeError("a loop whose length depends on the batch")
-    recurrent = cell_loop(build, equation)
+    recurrent = cell_loop(build, equation) if carried else None
     if recurrent is not None:
         return recurrent
     inputs = []
@@ -122,7 +122,8 @@ def _last(build: Builder, equation: Equation, x: Value, length: int, shape: Any)
 
 def cond(build: Builder, equation: Equation) -> list[Value]:
     """One of several branches: their counts are known only where they are all the same."""
-    counts = [_count(build, equation, i) for i in range(len(equation.params["branches"]))]
+    pairs = zip(*(raw.params["branches"] for raw in equation.raw), strict=True)
+    counts = [_count(equation, *pair) for pair in pairs]
     if None not in counts and len(set(counts)) == 1:
         macs = counts[0]
         build.opaque(
@@ -135,10 +136,9 @@ def cond(build: Builder, equation: Equation) -> list[Value]:
     return [build.values[id(v)] for v in equation.outputs]
 
 
-def _count(build: Builder, equation: Equation, index: int) -> int | None:
-    """The multiply-accumulates of a branch, each sample by itself; None if they are not known."""
-    first, second = (_closed(raw.params["branches"][index]) for raw in equation.raw)
-    body = Pairing(equation.modules).read(first, second)
+def _count(equation: Equation, first: Any, second: Any) -> int | None:
+    """The multiply-accumulates of a body, each sample by itself; None if they are not known."""
+    body = Pairing(equation.modules).read(_closed(first), _closed(second))
     inner = Builder({}, ())
     names = [f"x{i}" for i in range(len(body.inputs))]
     values = [inner.made(n, v.shape, v.dtype) for n, v in zip(names, body.inputs, strict=True)]
@@ -146,6 +146,18 @@ def _count(build: Builder, equation: Equation, index: int) -> int | None:
     types = {n: TensorType(v.shape, v.dtype) for n, v in zip(names, body.inputs, strict=True)}
     totals = infer(Graph("branch", types, tuple(inner.nodes), outputs)).totals
     return totals.macs if "macs" not in totals.unknown and isinstance(totals.macs, int) else None
+
+
+def devices(build: Builder, equation: Equation) -> list[Value]:
+    """``shard_map``, which ``pmap`` is too: every device runs the body on its part."""
+    first, second = (raw.params for raw in equation.raw)
+    each, many = _count(equation, first["jaxpr"], second["jaxpr"]), first["mesh"].size
+    if many != second["mesh"].size:  # as many devices as samples
+        many = BATCH
+    said = "each on its part" if each is not None else "and no rule describes all of what one does"
+    why = f"{show_dim(many)} devices run it, {said}"
+    build.opaque(equation, why, None if each is None else many * each)
+    return [build.values[id(v)] for v in equation.outputs]
 
 
 def loop(build: Builder, equation: Equation) -> list[Value]:

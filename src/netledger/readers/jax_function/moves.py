@@ -23,6 +23,7 @@ from netledger.ops import (
     Reshape,
     Slice,
     Split,
+    Stack,
 )
 from netledger.readers.jax_function.build import Builder
 from netledger.readers.jax_function.trace import Equation
@@ -124,6 +125,13 @@ def concat(build: Builder, equation: Equation) -> list[Value]:
     """``concatenate``."""
     values = [build.value(v) for v in equation.inputs]
     op = Concat(equation.params["dimension"])
+    return [build.emit(op, values, equation, stated=equation.outputs[0].shape)]
+
+
+def stack(build: Builder, equation: Equation) -> list[Value]:
+    """``stack``."""
+    values = [build.value(v) for v in equation.inputs]
+    op = Stack(equation.params["axis"])
     return [build.emit(op, values, equation, stated=equation.outputs[0].shape)]
 
 

@@ -9,7 +9,18 @@ from typing import Any
 from netledger.errors import ShapeError
 from netledger.formula import Formula, prod, substitute
 from netledger.graph import BIAS, Parameter, Recorded, Shape
-from netledger.ops import Conv, ConvTranspose, Einsum, Flatten, Linear, MatMul, Op, Permute, Reshape
+from netledger.ops import (
+    Conv,
+    ConvTranspose,
+    Einsum,
+    Flatten,
+    GroupedMatMul,
+    Linear,
+    MatMul,
+    Op,
+    Permute,
+    Reshape,
+)
 from netledger.ops.window import span
 from netledger.readers.jax_function.build import Builder
 from netledger.readers.jax_function.trace import Equation
@@ -230,6 +241,18 @@ def _product(
     return build.emit(
         Einsum(f"{''.join(left)},{''.join(right)}->{''.join(out)}"), [a, b], equation, stated=shape
     )
+
+
+def grouped(build: Builder, equation: Equation) -> list[Value]:
+    """``ragged_dot_general``: rows times one matrix of a stack, in the order of the matrices."""
+    numbers = equation.params["ragged_dot_dimension_numbers"]
+    summed, batched = numbers.dot_dimension_numbers
+    groups = (*numbers.lhs_ragged_dimensions, *numbers.rhs_group_dimensions)
+    places = tuple([i for axes in (*summed, *batched) for i in axes])
+    if (places, groups) != ((1, 1), (0, 0)):
+        raise ShapeError("no rule describes groups along other axes than rows")
+    values = [build.value(v) for v in equation.inputs]
+    return [build.emit(GroupedMatMul(), values, equation, stated=equation.outputs[0].shape)]
 
 
 def bias(build: Builder, equation: Equation) -> Value | None:

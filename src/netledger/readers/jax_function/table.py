@@ -146,12 +146,15 @@ _KNOWN = (
     *("random_split", "random_fold_in", "random_gamma", "threefry2x32", "bitcast_convert_type"),
     *("real", "imag", "complex", "conj", "reduce_and", "reduce_or", "reduce_xor"),
     *("reduce_window_min", "select_and_gather_add", "rng_bit_generator", "unstack", "tile"),
+    *("psum", "psum_invariant", "pmax", "pmin", "all_gather", "all_gather_invariant"),
+    *("reduce_scatter", "all_to_all", "ppermute", "axis_index"),
     "fft",
 )
 
 RULES: dict[str, Rule] = {
     "conv_general_dilated": products.convolution,
     "dot_general": products.dot,
+    "ragged_dot_general": products.grouped,
     "add": add,
     "div": divide,
     "mul": multiply,
@@ -165,6 +168,7 @@ RULES: dict[str, Rule] = {
     ),
     **dict.fromkeys(("sharding_constraint", "layout_constraint"), moves.same),
     "concatenate": moves.concat,
+    "stack": moves.stack,
     "slice": moves.slices,
     "split": moves.split,
     "pad": moves.pad,
@@ -178,4 +182,5 @@ RULES: dict[str, Rule] = {
     "scan": control.scan,
     "cond": control.cond,
     "while": control.loop,
+    "shard_map": control.devices,
 }

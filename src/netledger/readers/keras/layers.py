@@ -34,6 +34,7 @@ from netledger.ops import (
     Tensor,
 )
 from netledger.ops.base import Op, axis, each_axis, show_shape
+from netledger.ops.linear import spelled_out
 from netledger.ops.window import span
 from netledger.readers.keras.activations import activated
 from netledger.readers.keras.adapters import adapted
@@ -198,9 +199,7 @@ def reversible(call: Call) -> str:
 def equation(call: Call) -> tuple[str, dict[str, Any]]:
     """The equation of an ``EinsumDense``, with letters for its dots; the size of each letter."""
     said, shape = call.config.text("equation").replace(" ", ""), call.shape
-    free = [k for k in "abcdefghijklmnopqrstuvwxyz" if k not in said]
-    dots = len(shape) - len(said.partition(",")[0].replace("...", ""))
-    spelled = said.replace("...", "".join(free[:dots])) if dots > 0 else said
+    spelled = spelled_out(said, (len(shape), 0))
     left, _, right = spelled.partition("->")
     first, _, second = left.partition(",")
     if not (left + right).replace(",", "").isalpha() or len(first) != len(shape):

@@ -33,6 +33,15 @@ def test_the_classifier_is_the_last_layer_with_weights() -> None:
     assert heads(language_model()) == {"lm_head"}
 
 
+def test_classifiers_that_are_added_up_are_both_heads() -> None:
+    net = Network("sum", (8,))
+    trunk = net(Linear(8), name="trunk")
+    low, high = net(Linear(3), trunk, name="low"), net(Linear(3), trunk, name="high")
+    net(Add(), low, high, name="sum")
+    net(Softmax(), name="probabilities")
+    assert heads(infer(net.graph())) == {"low", "high"}
+
+
 def test_auxiliary_heads_lead_to_a_lesser_output() -> None:
     found = aux_heads(netledger.ledger("googlenet-aux"))
     assert found and all("aux" in name for name in found)

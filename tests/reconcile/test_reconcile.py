@@ -17,7 +17,18 @@ from netledger.edits import SetField, apply
 from netledger.errors import UsageError
 from netledger.formula import symbol
 from netledger.graph import BATCH, Node, TensorType
-from netledger.ops import GRU, LSTM, Activation, Embedding, Flatten, Inventory, Linear
+from netledger.ops import (
+    GRU,
+    LSTM,
+    Activation,
+    BatchNorm,
+    Conv,
+    Embedding,
+    Flatten,
+    GlobalAvgPool,
+    Inventory,
+    Linear,
+)
 from netledger.reconcile.proposal import KINDS, Reconciliation
 from netledger.render.reconciliation import write
 
@@ -70,6 +81,7 @@ def test_grouping_explains_sixty_million(claim: str) -> None:
     ("model", "claim", "kinds"),
     [
         ("alexnet", "62,378,344", ()),
+        ("alexnet", "63M", ("rounding",)),
         ("alexnet-2012", "60M", ("rounding",)),
         ("alexnet-2012", "60,000,000", ("rounding",)),
         ("alexnet-2012", "650,000:neurons", ("rounding",)),
@@ -172,6 +184,18 @@ def test_a_transformer_that_takes_one_size_of_images() -> None:
     assert best.kinds == ("convention", "input-size")
     assert best.causes[1].text == "input 384×384 instead of 224×224"
     assert best.result == 13_043_564_544
+
+
+def test_a_head_of_several_layers() -> None:
+    net = Network("headed", (8, 8, 3))
+    net(Conv(16, 3), name="conv")
+    net(GlobalAvgPool())
+    with net.scope("head"):
+        net(BatchNorm(), name="norm")
+        net(Linear(10), name="classes")
+    (cause,) = checked(netledger.reconcile(net.graph(), 448)).explanations[0].causes
+    assert cause.kind == "head" and cause.delta == -(32 + 170)
+    assert cause.text == "without head: head.norm, head.classes"
 
 
 def test_layers_that_no_output_needs() -> None:

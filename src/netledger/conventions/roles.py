@@ -13,16 +13,25 @@ AUXILIARY = re.compile(r"(^|[._])(aux(iliary)?|loss[12])([._/]|\d|$|logits|_)", 
 
 
 def heads(ledger: Ledger) -> frozenset[str]:
-    """The last row with weights before each output, where that is a matrix or a 1×1 convolution."""
+    """The last row with weights before each output, where that is a matrix or a 1×1 convolution.
+
+    An output may be the sum of several.
+    """
     made = _makers(ledger)
-    found = set()
-    for value in ledger.graph.outputs:
-        row = made.get(value)
-        while row is not None and not row.parameters and row.inputs:
-            row = made.get(row.inputs[0])
-        if row is not None and _is_classifier(row):
-            found.add(row.name)
+    found = {row.name for value in ledger.graph.outputs for row in _classifiers(value, made)}
     return frozenset(found)
+
+
+def _classifiers(value: str, made: dict[str, Row]) -> list[Row]:
+    row = made.get(value)
+    while row is not None and not row.parameters and row.inputs:
+        if isinstance(row.op, Add):
+            terms = [made.get(v) for v in row.inputs]
+            rows = [term for term in terms if term is not None and _is_classifier(term)]
+            if len(rows) == len(terms):
+                return rows
+        row = made.get(row.inputs[0])
+    return [row] if row is not None and _is_classifier(row) else []
 
 
 def _is_classifier(row: Row) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 from netledger.errors import UsageError
 from netledger.ledger import Ledger
@@ -161,6 +162,9 @@ def _rounder(s: Subject, claim: Claim) -> Iterator[tuple[Subject, Claim, Proposa
             cost = {1: 7.0, 2: 3.0}.get(digits, 2.0) if claim.exact else 1.2 + _distance(s, claim)
             yield s, read, _rounding(s.count, read, cost)
             return
+    up = replace(claim, low=int(claim.value - claim.step) + 1)
+    if not claim.exact and up.holds(s.count):
+        yield s, up, _rounding(s.count, up, 3.0 + _distance(s, claim))
 
 
 def _distance(s: Subject, claim: Claim) -> float:

@@ -40,8 +40,10 @@ KNOWN = {
 """The kind of cause that a convention is, and how surprising, in bits."""
 MOST_TRAINED = 4
 """More of the last parts of a network are hardly trained alone."""
-FILE_BYTES = (100, 200, 300, 400, 500)
+FILE_BYTES = (100, 200, 300, 400, 500, 1000, 1500, 2000)
 """What a file takes for a tensor's name, shape and place; PyTorch's about 300."""
+HDF5_BYTES = 1000
+"""Keras' files of groups in groups take that and more."""
 TOOL_COST = 4.5
 """For the count of a tool: there are many."""
 
@@ -274,13 +276,15 @@ class Container(Hypothesis):
         """Some hundred bytes for each tensor."""
         tensors = self._tensors(s)
         for each in FILE_BYTES if tensors else ():
-            text = f"the file's own bookkeeping, about {each} bytes for each of {tensors:,} tensors"
-            yield self._of(each * tensors, text, f"{tensors:,} × {each}", 2.0)
+            text = f"about {each:,} bytes for each of {tensors:,} tensors"
+            cost = 2.0 if each < HDF5_BYTES else 2.5
+            text = f"the file's own bookkeeping, {text}"
+            yield self._of(each * tensors, text, f"{tensors:,} × {each:,}", cost)
 
     def solve(self, s: Subject, delta: int) -> Iterable[Proposal]:
         """As many as are missing."""
         tensors = self._tensors(s)
-        if tensors and FILE_BYTES[0] <= 2 * delta / tensors <= 4 * FILE_BYTES[-1]:
+        if tensors and FILE_BYTES[0] <= 2 * delta / tensors <= 2 * FILE_BYTES[-1]:
             each = f"{delta / tensors:.0f} for each of {tensors:,} tensors"
             yield self._of(delta, f"the file's own bookkeeping: {each}", f"{delta:,}", 3.0)
 

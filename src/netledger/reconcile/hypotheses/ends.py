@@ -25,6 +25,8 @@ CLASSES = (
 
 
 MOST_CLASSES = 1 << 20
+MOST_IN_HEAD = 4
+"""More layers than these in a module with a classifier are no part of a head."""
 WORK_COST = 1.5
 """Work is hardly ever told for other classes than those of ImageNet, nor does it change much."""
 
@@ -136,6 +138,7 @@ class Head(Hypothesis):
                 cells = [Cell(r.name, p.name, p.role, -p.count) for r in rows for p in r.parameters]
                 text = f"without the fully connected layers {listed(r.name for r in rows)}"
                 yield from s.offer("head", 3.0, text, cells)
+        yield from _without_modules(s)
         for number in CLASSES[:8]:
             yield from self._added(s, number)
 
@@ -167,6 +170,18 @@ class Head(Hypothesis):
     @staticmethod
     def _features(s: Subject) -> int:
         return s.once("features", _features)
+
+
+def _without_modules(s: Subject) -> Iterable[Proposal]:
+    """Without the modules of the classifiers: normalisations and hidden layers in them too."""
+    last = last_layers(s)
+    modules = tuple(f"{row.name.rpartition('.')[0]}." for row in last)
+    rows = [row for row in s.rows if row.name.startswith(modules)] if "." not in modules else []
+    if len(last) < len(rows) <= MOST_IN_HEAD * len(last):
+        cells = [Cell(r.name, p.name, p.role, -p.count) for r in rows for p in r.parameters]
+        text = f"without {listed(dict.fromkeys(m[:-1] for m in modules))}: "
+        text += f"{listed(r.name for r in rows)}"
+        yield from s.offer("head", 4.0, text, cells)
 
 
 def _features(s: Subject) -> int:

@@ -363,6 +363,11 @@ def test_a_file_without_a_graph_has_causes_too() -> None:
         ),
     )
     count = netledger.ledger(graph).totals.params
+    with pytest.raises(UsageError) as caught:
+        netledger.reconcile(graph, "1.8 GFLOPs")
+    assert caught.value.fact == (
+        "how many FLOPs there are is unknown: no graph in this file: parameters only"
+    )
     assert first(graph, str(count + 128)) == ("buffers",)
     assert first(graph, str(count + 990 * 65)) == ("classes",)
 

@@ -54,6 +54,7 @@ def test_text(golden: Callable[[str, str], None]) -> None:
 
 def test_a_sound_network_is_told_in_one_line() -> None:
     assert write(reports("resnet50")) == "checked 1 network by 27 rules: nothing found"
+    assert write([]) == "nothing was checked"
 
 
 def test_many_alike_are_counted_unless_all_are_asked_for() -> None:

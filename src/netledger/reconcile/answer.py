@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from netledger.errors import UsageError
 from netledger.ledger import Ledger
-from netledger.reconcile.claim import BYTES, FLOPS, MACS, NOUNS, Claim
+from netledger.reconcile.claim import ACTIVATIONS, BYTES, FLOPS, MACS, NEURONS, NOUNS, PARAMS, Claim
 from netledger.reconcile.hypotheses.maps import COMPUTED
 from netledger.reconcile.proposal import Explanation, Proposal, Reconciliation
 from netledger.reconcile.recount import as_macs, stored_as
@@ -31,8 +31,14 @@ def answer(
         raise UsageError("the network stores nothing that could be counted otherwise")
     patient = reread is None or claim.quantity not in COMPUTED
     deadline = time.process_time() + (seconds if patient else seconds / 2)
-    unknown = {BYTES: "params", FLOPS: MACS}.get(claim.quantity, claim.quantity)
+    unknown = {BYTES: PARAMS, FLOPS: MACS, NEURONS: ACTIVATIONS}.get(claim.quantity, claim.quantity)
     complete = unknown not in ledger.totals.unknown
+    if not complete and not subject.count:
+        why = next(row.unknown[unknown] for row in ledger.ops if unknown in row.unknown)
+        raise UsageError(
+            f"how many {NOUNS[claim.quantity]} there are is unknown: {why}",
+            hint="claim what is known: 'netledger show' lists it",
+        )
     if claim.holds(subject.count):
         found, tried, cut = [_held(subject, claim)], 1, False
         if not claim.exact:

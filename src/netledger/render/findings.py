@@ -60,6 +60,8 @@ def _kept(model: str, verdict: Verdict) -> str:
 
 
 def _summary(reports: Reports) -> str:
+    if not reports:
+        return "nothing was checked"
     counts = _counts(reports)
     words = {"error": "error", "warning": "warning", "info": "note"}
     found = [

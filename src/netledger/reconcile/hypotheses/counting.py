@@ -277,7 +277,7 @@ class Container(Hypothesis):
         tensors = self._tensors(s)
         for each in FILE_BYTES if tensors else ():
             text = f"about {each:,} bytes for each of {tensors:,} tensors"
-            cost = 2.0 if each < HDF5_BYTES else 2.5
+            cost = 1.5 if each < HDF5_BYTES else 2.5
             text = f"the file's own bookkeeping, {text}"
             yield self._of(each * tensors, text, f"{tensors:,} × {each:,}", cost)
 

@@ -65,7 +65,7 @@ EXAMPLES = "write for instance 62,378,344 or 60M, 4.1 GFLOPs, 4.1G:macs, 528 MB"
         ("62,37", f"UsageError: cannot read the claim '62,37'\n  hint    {EXAMPLES}"),
         ("60Q", f"UsageError: cannot read the claim '60Q'\n  hint    {EXAMPLES}"),
         ("0", f"UsageError: the claim '0' is no count of at least 1\n  hint    {EXAMPLES}"),
-        ("1.5", f"UsageError: the claim '1.5' is no count of at least 1\n  hint    {EXAMPLES}"),
+        ("1.5", f"UsageError: the claim '1.5' is no whole number\n  hint    {EXAMPLES}"),
         (True, f"UsageError: a claim is a number or a text; got True\n  hint    {EXAMPLES}"),
         (
             "60M:dollars",

@@ -169,7 +169,7 @@ def _rounder(s: Subject, claim: Claim) -> Iterator[tuple[Subject, Claim, Proposa
             yield s, read, _rounding(s.count, read, cost)
             return
     up = replace(claim, low=int(claim.value - claim.step) + 1)
-    if not claim.exact and up.holds(s.count):
+    if not claim.exact and claim.value >= 10 * claim.step and up.holds(s.count):
         yield s, up, _rounding(s.count, up, 3.0 + _distance(s, claim))
 
 

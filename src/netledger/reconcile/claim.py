@@ -140,8 +140,10 @@ def parse_claim(text: object, quantity: str | None = None) -> Claim:
     step = Fraction(power * 10**exponent, 10 ** len(digits))
     rounded = bool(scale or digits or match["e"]) and step > 1
     value = whole * step
-    if value < 1 or (value.denominator != 1 and not rounded):
+    if value < 1:
         raise UsageError(f"the claim {text!r} is no count of at least 1", hint=_EXAMPLES)
+    if value.denominator != 1 and not rounded:
+        raise UsageError(f"the claim {text!r} is no whole number", hint=_EXAMPLES)
     claim = Claim(text.strip(), named or PARAMS, value, 0, 0, step, 10**scale, named is not None)
     if not rounded:
         return replace(claim, low=int(value), high=int(value), step=Fraction(1))

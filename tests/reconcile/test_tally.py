@@ -11,7 +11,7 @@ from netledger.graph import Graph
 from netledger.infer import infer
 from netledger.reconcile.claim import FLOPS, MACS, NEURONS, PARAMS
 from netledger.reconcile.hypotheses import HYPOTHESES, Change
-from netledger.reconcile.search import cheapest, makers
+from netledger.reconcile.offers import cheapest, makers
 from netledger.reconcile.subject import Subject, total
 
 NETWORKS = ("alexnet-keras-noflatten", "googlenet-aux", "lenet5", "resnet18")

@@ -10,10 +10,11 @@ from netledger.errors import UsageError
 from netledger.ledger import Ledger
 from netledger.reconcile.claim import ACTIVATIONS, BYTES, FLOPS, MACS, NEURONS, NOUNS, PARAMS, Claim
 from netledger.reconcile.hypotheses.maps import COMPUTED
+from netledger.reconcile.offers import cheapest
 from netledger.reconcile.proposal import Explanation, Proposal, Reconciliation
 from netledger.reconcile.recount import as_macs, stored_as
 from netledger.reconcile.resize import Reread, resized
-from netledger.reconcile.search import Search, best, cheapest
+from netledger.reconcile.search import Search, best
 from netledger.reconcile.subject import Subject
 from netledger.reconcile.words import signed
 

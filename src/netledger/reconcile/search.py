@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from netledger.reconcile.claim import Claim
-from netledger.reconcile.hypotheses import HYPOTHESES, INPUT_SIZE, MAPS, Change
-from netledger.reconcile.hypotheses.base import Step, multiples
+from netledger.reconcile.hypotheses import HYPOTHESES, INPUT_SIZE, Change
+from netledger.reconcile.hypotheses.base import multiples
 from netledger.reconcile.hypotheses.maps import COMPUTED
+from netledger.reconcile.offers import changes_of_maps, cheapest, makers
 from netledger.reconcile.proposal import Explanation, Proposal
 from netledger.reconcile.subject import Subject
 from netledger.reconcile.words import listed
@@ -54,7 +55,6 @@ SHAPING = (
 
 Counted = tuple[Change, int]
 """An edit, and the count that it leads to."""
-Makers = dict[tuple[int, tuple[int, ...]], list[Callable[[Subject, int], Iterable[Proposal]]]]
 
 
 class Search:
@@ -244,7 +244,7 @@ class Search:
         if change.kind == "width":
             changes = list(INPUT_SIZE.networks(made))
         else:
-            changes = made.alike.once("changes of maps", _changes_of_maps)
+            changes = made.alike.once("changes of maps", changes_of_maps)
         for then in changes:
             if self.late or change.cost + then.cost > min(self._limit(2) - EACH, SHAPED_COST):
                 return
@@ -277,47 +277,6 @@ class Search:
                     fits = p.cost + q.cost + r.cost <= limit and q.cost <= r.cost and r is not q
                     if fits and apart(p, r) and apart(q, r):
                         self._offer(self.s, _ordered(p, q, r))
-
-
-def cheapest(s: Subject) -> list[Proposal]:
-    """What the network offers, the most plausible first; of equal ones only the first."""
-    found: dict[tuple[int, frozenset[str] | str], Proposal] = {}
-    for p in _offered(s):
-        key = p.delta, frozenset(p.rows) or p.text
-        if key not in found or found[key].cost > p.cost:
-            found[key] = p
-    return sorted(found.values(), key=lambda p: p.cost)
-
-
-def _offered(s: Subject) -> Iterator[Proposal]:
-    """What hypotheses propose; what concerns stored tensors, of the network that has the same."""
-    before = s.kept.once("fixed", cheapest) if s.kept is not s else None
-    for hypothesis in HYPOTHESES:
-        if before is None or not hypothesis.of_tensors:
-            yield from hypothesis.fixed(s)
-    for p in before or ():
-        if p.cost > s.most:
-            return
-        if p.cells:
-            yield from s.again(p)
-
-
-def makers(s: Subject) -> Makers:
-    """Makers of causes with a number in them; those that one division solves for stand together."""
-    found: Makers = {}
-    for step in s.kept.once("steps", _steps):
-        unit = s.weigh(step.cells)
-        if unit:
-            found.setdefault((unit, step.known), []).append(step.make)
-    return found
-
-
-def _steps(s: Subject) -> list[Step]:
-    return [step for hypothesis in HYPOTHESES for step in hypothesis.steps(s)]
-
-
-def _changes_of_maps(s: Subject) -> list[Change]:
-    return sorted((c for h in MAPS for c in h.networks(s)), key=lambda c: c.cost)
 
 
 def _count(s: Subject, change: Change) -> int | None:

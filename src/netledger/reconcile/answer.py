@@ -103,12 +103,16 @@ def _held(s: Subject, claim: Claim) -> Explanation:
 
 
 def _besides(s: Subject, claim: Claim) -> list[Explanation]:
-    """What else rounds to the claim, if it is very plausible: without the head, say."""
+    """What else rounds to the claim, if it is very plausible: without the head, say.
+
+    What the last digit of the claim hardly notices needs not be told.
+    """
     cut = _cut(s.count, claim)
     return [
         Explanation((p,), count, False)
         for p in s.once("fixed", cheapest)
-        if p.cost <= 3.0 and p.kind != "classes" and claim.holds(count := s.count + p.delta)
+        if p.cost <= 3.0 and p.kind != "classes" and 4 * abs(p.delta) >= claim.step
+        if claim.holds(count := s.count + p.delta)
         if not (cut and _cut(count, claim))
     ]
 

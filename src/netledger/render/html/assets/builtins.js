@@ -110,7 +110,10 @@ class $Vars {
   has(name) { return this.names().includes(name); }
   values() { return this.names().map((name) => this.thing[name]); }
   items() { return this.names().map((name) => [name, this.thing[name]]); }
-  update(named) { for (const [key, value] of Object.entries(named.values)) this.__setitem__(key, value); }
+  update(other) {
+    const pairs = other instanceof $Vars ? other.items() : Object.entries(other.values);
+    for (const [key, value] of pairs) this.__setitem__(key, value);
+  }
   __getitem__(name) { return this.thing[name]; }
   __setitem__(name, value) { $setattr(this.thing, name, value); }
   __eq__(other) { return $eq(this.items(), other.items()); }

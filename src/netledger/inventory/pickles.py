@@ -119,9 +119,6 @@ class _Machine:
         self.at += size
         return self.data[self.at - size : self.at]
 
-    def number(self, code: str) -> Any:
-        return struct.unpack("<" + code, self.take(struct.calcsize(code)))[0]
-
     def line(self) -> bytes:
         end = self.data.find(b"\n", self.at, min(self.end, self.at + 65_536))
         if end < 0:
@@ -148,14 +145,6 @@ class _Machine:
 
     def push(self, value: Any) -> None:
         self.stack.append(value)
-
-    def put(self, where: int) -> None:
-        self.memo[where] = self.top()
-
-    def get(self, where: int) -> None:
-        if where not in self.memo:
-            raise SpecError("not a sound pickle: it takes what was never kept")
-        self.push(self.memo[where])
 
     def call(self, by: Any, args: Any) -> Any:
         known = self.calls.get(by.name) if isinstance(by, Global) else None
@@ -216,10 +205,6 @@ class _Machine:
         else:
             raise SpecError("not a sound pickle: items for what is no list")
 
-    def frame(self) -> None:
-        if self.number("Q") > self.end - self.at:
-            raise IndexError
-
     def long(self, size: int) -> None:
         if not 0 <= size <= LONGEST_INTEGER:
             raise SpecError(f"an integer of {size:,} bytes")
@@ -262,7 +247,7 @@ def _key(key: Any) -> Any:
 def _pops(count: int) -> Callable[[_Machine], None]:
     def step(m: _Machine) -> None:
         values = [m.pop() for _ in range(count)]
-        m.push(tuple(reversed(values)))
+        m.stack.append(tuple(values[::-1]))
 
     return step
 
@@ -272,9 +257,14 @@ def _pop_or_mark(m: _Machine) -> None:
 
 
 def _protocol(m: _Machine) -> None:
-    version = m.number("B")
+    version = _byte(m)
     if version > 5:
         raise SpecError(f"pickle protocol {version} is not read")
+
+
+def _frame(m: _Machine) -> None:
+    if _EIGHT_BYTES(m) > m.end - m.at:
+        raise IndexError
 
 
 def _set_item(m: _Machine) -> None:
@@ -295,49 +285,110 @@ def _refuse(why: str) -> Callable[[_Machine], None]:
     return step
 
 
-_OPCODES: dict[int, Callable[[_Machine], Any]] = {
-    ord("("): lambda m: m.push(_MARK),
+Reader = Callable[[_Machine], Any]
+"""Takes something from where the machine is; a pickle has millions of them."""
+
+
+def _number(layout: str) -> Reader:
+    form = struct.Struct(layout)
+    unpack, size = form.unpack_from, form.size
+
+    def read(m: _Machine) -> Any:
+        at = m.at
+        m.at = at + size  # whether that is beyond the end is asked after every opcode
+        return unpack(m.data, at)[0]
+
+    return read
+
+
+def _byte(m: _Machine) -> int:
+    m.at += 1
+    return m.data[m.at - 1]
+
+
+_TWO_BYTES, _FOUR_BYTES = _number("<H"), _number("<I")
+_EIGHT_BYTES, _SIGNED = _number("<Q"), _number("<i")
+
+
+def _line_number(m: _Machine) -> int:
+    raw = m.line()
+    if not raw.isdigit() or len(raw) > 12:
+        raise SpecError("not a sound pickle: a number that is none")
+    return int(raw)
+
+
+def _bytes(size: Reader) -> Reader:
+    return lambda m: m.take(size(m))
+
+
+def _text(size: Reader) -> Reader:
+    return lambda m: m.text(m.take(size(m)))
+
+
+def _push(read: Reader) -> Reader:
+    return lambda m: m.stack.append(read(m))
+
+
+def _put(where: Reader) -> Reader:
+    def step(m: _Machine) -> None:
+        m.memo[where(m)] = m.stack[-1]
+
+    return step
+
+
+def _get(where: Reader) -> Reader:
+    def step(m: _Machine) -> None:
+        at = where(m)
+        if at not in m.memo:
+            raise SpecError("not a sound pickle: it takes what was never kept")
+        m.stack.append(m.memo[at])
+
+    return step
+
+
+_OPCODES: dict[int, Reader] = {
+    ord("("): _push(lambda m: _MARK),
     ord("0"): _pop_or_mark,
     ord("1"): lambda m: m.items(),
-    ord("2"): lambda m: m.push(m.top()),
+    ord("2"): _push(lambda m: m.top()),
     ord("F"): _Machine.decimal_float,
     ord("I"): _Machine.decimal,
     ord("L"): _Machine.decimal,
-    ord("J"): lambda m: m.push(m.number("i")),
-    ord("K"): lambda m: m.push(m.number("B")),
-    ord("M"): lambda m: m.push(m.number("H")),
-    ord("N"): lambda m: m.push(None),
+    ord("J"): _push(_SIGNED),
+    ord("K"): _push(_byte),
+    ord("M"): _push(_TWO_BYTES),
+    ord("N"): _push(lambda m: None),
     ord("P"): _refuse("a persistent id as text"),
-    ord("Q"): lambda m: m.push(m.persistent(m.pop())),
+    ord("Q"): _push(lambda m: m.persistent(m.pop())),
     ord("R"): _Machine.reduce,
     ord("S"): _Machine.quoted_text,
-    ord("T"): lambda m: m.push(m.take(m.number("I"))),
-    ord("U"): lambda m: m.push(m.take(m.number("B"))),
-    ord("V"): lambda m: m.push(m.text(m.line())),
-    ord("X"): lambda m: m.push(m.text(m.take(m.number("I")))),
+    ord("T"): _push(_bytes(_FOUR_BYTES)),
+    ord("U"): _push(_bytes(_byte)),
+    ord("V"): _push(lambda m: m.text(m.line())),
+    ord("X"): _push(_text(_FOUR_BYTES)),
     ord("a"): lambda m: m.append([m.pop()]),
     ord("b"): _Machine.build,
-    ord("c"): lambda m: m.push(Global(m.text(m.line()), m.text(m.line()))),
+    ord("c"): _push(lambda m: Global(m.text(m.line()), m.text(m.line()))),
     ord("d"): _pairs,
-    ord("}"): lambda m: m.push({}),
+    ord("}"): _push(lambda m: {}),
     ord("e"): lambda m: m.append(m.items()),
-    ord("g"): lambda m: m.get(_index(m.line())),
-    ord("h"): lambda m: m.get(m.number("B")),
-    ord("j"): lambda m: m.get(m.number("I")),
+    ord("g"): _get(_line_number),
+    ord("h"): _get(_byte),
+    ord("j"): _get(_FOUR_BYTES),
     ord("i"): _Machine.instance,
-    ord("l"): lambda m: m.push(m.items()),
-    ord("]"): lambda m: m.push([]),
+    ord("l"): _push(_Machine.items),
+    ord("]"): _push(lambda m: []),
     ord("o"): _Machine.object,
-    ord("p"): lambda m: m.put(_index(m.line())),
-    ord("q"): lambda m: m.put(m.number("B")),
-    ord("r"): lambda m: m.put(m.number("I")),
+    ord("p"): _put(_line_number),
+    ord("q"): _put(_byte),
+    ord("r"): _put(_FOUR_BYTES),
     ord("s"): _set_item,
-    ord("t"): lambda m: m.push(tuple(m.items())),
-    ord(")"): lambda m: m.push(()),
+    ord("t"): _push(lambda m: tuple(m.items())),
+    ord(")"): _push(lambda m: ()),
     ord("u"): lambda m: m.set_items(m.items()),
-    ord("G"): lambda m: m.push(struct.unpack(">d", m.take(8))[0]),
-    ord("B"): lambda m: m.push(m.take(m.number("I"))),
-    ord("C"): lambda m: m.push(m.take(m.number("B"))),
+    ord("G"): _push(_number(">d")),
+    ord("B"): _push(_bytes(_FOUR_BYTES)),
+    ord("C"): _push(_bytes(_byte)),
     0x80: _protocol,
     0x81: _Machine.reduce,
     0x82: _refuse("an extension code"),
@@ -346,27 +397,21 @@ _OPCODES: dict[int, Callable[[_Machine], Any]] = {
     0x85: _pops(1),
     0x86: _pops(2),
     0x87: _pops(3),
-    0x88: lambda m: m.push(True),
-    0x89: lambda m: m.push(False),
-    0x8A: lambda m: m.long(m.number("B")),
-    0x8B: lambda m: m.long(m.number("i")),
-    0x8C: lambda m: m.push(m.text(m.take(m.number("B")))),
-    0x8D: lambda m: m.push(m.text(m.take(m.number("Q")))),
-    0x8E: lambda m: m.push(m.take(m.number("Q"))),
-    0x8F: lambda m: m.push([]),
+    0x88: _push(lambda m: True),
+    0x89: _push(lambda m: False),
+    0x8A: lambda m: m.long(_byte(m)),
+    0x8B: lambda m: m.long(_SIGNED(m)),
+    0x8C: _push(_text(_byte)),
+    0x8D: _push(_text(_EIGHT_BYTES)),
+    0x8E: _push(_bytes(_EIGHT_BYTES)),
+    0x8F: _push(lambda m: []),
     0x90: lambda m: m.append(m.items()),
-    0x91: lambda m: m.push(m.items()),
+    0x91: _push(_Machine.items),
     0x92: _Machine.new_ex,
     0x93: _Machine.stack_global,
-    0x94: lambda m: m.put(len(m.memo)),
-    0x95: _Machine.frame,
-    0x96: lambda m: m.push(m.take(m.number("Q"))),
+    0x94: _put(lambda m: len(m.memo)),
+    0x95: _frame,
+    0x96: _push(_bytes(_EIGHT_BYTES)),
     0x97: _refuse("a buffer outside of it"),
     0x98: _refuse("a buffer outside of it"),
 }
-
-
-def _index(raw: bytes) -> int:
-    if not raw.isdigit() or len(raw) > 12:
-        raise SpecError("not a sound pickle: a number that is none")
-    return int(raw)

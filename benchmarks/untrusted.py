@@ -199,13 +199,13 @@ def keras(path: Path) -> int:
 
 
 def hdf5(path: Path) -> int:
-    """16,600 layers of two tensors each, without a configuration."""
+    """7,900 layers of two tensors each, without a configuration."""
     import h5py
     import numpy as np
 
     with h5py.File(path, "w") as file:
         layers = file.create_group("layers")
-        for i in range(16_600):
+        for i in range(7_900):
             stored = layers.create_group(f"dense_{i}").create_group("vars")
             for j, shape in enumerate(((width(i), 2), (2,))):
                 stored.create_dataset(str(j), shape, np.float32)
@@ -237,7 +237,7 @@ def cuda_convnet(path: Path) -> int:
 def spec(path: Path) -> int:
     """7,100 convolutions in YAML."""
     layers = (f"  - conv: {{out_channels: {width(i)}, kernel_size: 1}}\n" for i in range(7_100))
-    path.write_text("name: net\ninput: 8x8x3\nlayers:\n" + "".join(layers))
+    path.write_text("name: net\ninput: [8, 8, 3]\nlayers:\n" + "".join(layers))
     return 0
 
 

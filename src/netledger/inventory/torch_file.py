@@ -13,7 +13,8 @@ from typing import Any
 from netledger.errors import SpecError, quoted
 from netledger.graph import BUFFER
 from netledger.inventory import StoredTensor, check_count
-from netledger.inventory.pickles import MOST_BYTES, Made, walk
+from netledger.inventory.pickle_machine import MOST_BYTES, Made
+from netledger.inventory.pickles import walk
 from netledger.inventory.torch_tensors import CALLS, Storage, View, storage
 from netledger.untrusted import Bytes, is_zip, open_zip
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from netledger.errors import SpecError, quoted
 from netledger.inventory import check_shape
-from netledger.inventory.pickles import Global, Made
+from netledger.inventory.pickle_machine import Global, Made
 from netledger.ops.fields import LARGEST
 
 _STORAGES = {

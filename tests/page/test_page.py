@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -264,6 +265,33 @@ def test_a_difference_shows_both_sides(open_page: OpenPage) -> None:
     assert line.locator(".params .was").text_content() == "was 614,656"
     assert line.locator(".params .is").inner_text() == "307,456"
     assert web.locator("#canvas .row.added").count() == 2  # two normalisations
+    assert "buffers" not in web.inner_text("#causes thead")  # none of the causes has any
+
+
+def test_only_rows_that_change_are_higher(open_page: OpenPage) -> None:
+    """Each begins where the one above it ends, also below a change in a long table."""
+    web = open_page(page(netledger.ledger("resnet152"))).page
+    web.click("#openall")
+    web.evaluate("netledger.edit(['SetField', 'layer1.0.conv1', 'out_channels', 48])")
+
+    def boxes() -> list[tuple[float, float]]:
+        found = web.locator("#canvas .row").evaluate_all(
+            "rows => rows.map(r => [r.getBoundingClientRect().top, r.offsetHeight])"
+        )
+        return sorted((top, height) for top, height in found)
+
+    def high(name: str) -> Any:
+        row = web.locator("#canvas .row", has=web.locator(f"[title='{name}']"))
+        return row.evaluate("row => row.offsetHeight")
+
+    assert (high("layer1.0.conv1"), high("conv1")) == (42, 30)
+    web.focus("#grid")
+    for key in ("Home", "End"):
+        web.keyboard.press(key)
+        web.wait_for_timeout(100)
+        seen = boxes()
+        assert all(abs(a[0] + a[1] - b[0]) < 0.6 for a, b in pairwise(seen))
+        assert web.locator("#canvas [aria-selected=true]").count() == 1
 
 
 def test_findings_are_those_of_the_network_as_it_is(open_page: OpenPage) -> None:

@@ -11,7 +11,7 @@ import netledger
 from netledger.builder import Network
 from netledger.formula import symbol
 from netledger.infer import infer
-from netledger.ops import Add, Conv
+from netledger.ops import Add, Conv, Multiply, Tensor
 from netledger.render import render
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -73,6 +73,32 @@ def test_depth_and_every_operation_are_drawn_if_asked_for() -> None:
     rows = [row.name for row in ledger.ops]
     told = words(drawn(render(ledger, "svg", ops=True)))
     assert [name for name in rows if name not in told and len(name) <= 26] == []
+
+
+def places(root: ElementTree.Element) -> dict[str, tuple[float, float]]:
+    """Where each text begins (or ends, if it is a size), and its height."""
+    return {
+        element.text or "": (float(element.attrib["x"]), float(element.attrib["y"]))
+        for element in root.iter(f"{SVG}text")
+    }
+
+
+def test_a_box_has_room_for_what_it_says() -> None:
+    """A module of many parameters beside a long size: 5.6 a letter, and a gap."""
+    at = places(drawn(render(netledger.ledger("resnet152"), "svg")))
+    (left, y), (right, same) = at["10 layers · 1,117,184"], at["14×14×1024"]
+    assert y > 0 and same > 0
+    assert right - left >= 5.6 * (len("10 layers · 1,117,184") + len("14×14×1024")) + 12
+
+
+def test_what_is_stored_stands_above_its_use() -> None:
+    net = Network("n", (8, 8, 4))
+    for i in range(4):
+        net(Conv(4, 3, padding=1), name=f"conv{i}")
+    net(Tensor([1, 1, 4]), name="scale")
+    net(Multiply(), "conv3", "scale", name="scaled")
+    at = places(drawn(render(infer(net.graph()), "svg")))
+    assert at["scale"][1] == at["conv3"][1] < at["scaled"][1]
 
 
 def test_a_skip_is_a_line_of_its_own() -> None:

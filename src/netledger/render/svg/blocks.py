@@ -25,17 +25,30 @@ from netledger.render.svg.canvas import (
 
 MOST = 60
 """With more rows than this, modules are drawn instead of layers, as deep as still fits."""
-WIDE, HIGH, ACROSS, DOWN, MARGIN, HEAD = 188.0, 40.0, 26.0, 30.0, 26.0, 44.0
+HIGH, ACROSS, DOWN, MARGIN, HEAD = 40.0, 26.0, 30.0, 26.0, 44.0
+NARROW, WIDE = 188.0, 250.0
+"""A box is as wide as the longest line in one, between these."""
+LETTER = 5.6
+"""How wide a small letter is, at least in the fonts that a reader is likely to have."""
 
 
 @dataclass
 class _Block:
     row: Row
+    size: str = ""
     feeds: list[str] = field(default_factory=list)
     fed: list[str] = field(default_factory=list)
     rank: int = 0
     x: float = 0.0
     y: float = 0.0
+    wide: float = NARROW
+
+    @property
+    def says(self) -> str:
+        """What it is, and how many parameters it has."""
+        row = self.row
+        kind = f"{len(_parts(row)) - 1} layers" if row.kind == "Module" else row.kind
+        return f"{kind} · {number(row.params)}" if row.params else kind
 
 
 def draw_blocks(ledger: Ledger, view: View) -> str:
@@ -43,18 +56,22 @@ def draw_blocks(ledger: Ledger, view: View) -> str:
     rows = _rows(ledger, view)
     blocks = _connect(rows)
     ranks = _arrange(blocks)
-    wide = max(map(len, ranks.values()), default=1)
-    width = 2 * MARGIN + wide * (WIDE + ACROSS) - ACROSS + 2 * ACROSS
+    wide = _write(blocks, Sizes(ledger, None))
+    most = max(map(len, ranks.values()), default=1)
+    width = 2 * MARGIN + most * (wide + ACROSS) - ACROSS + 2 * ACROSS
     for rank, names in ranks.items():
-        left = (width - len(names) * (WIDE + ACROSS) + ACROSS) / 2
+        left = (width - len(names) * (wide + ACROSS) + ACROSS) / 2
         for i, name in enumerate(names):
-            blocks[name].x = left + i * (WIDE + ACROSS)
-            blocks[name].y = HEAD + rank * (HIGH + DOWN)
-    sizes = Sizes(ledger, None)
+            block = blocks[name]
+            block.x, block.y, block.wide = (
+                left + i * (wide + ACROSS),
+                HEAD + rank * (HIGH + DOWN),
+                wide,
+            )
     parts = [TIP, *_heading(ledger, width)]
     parts += [_edge(b, blocks[to], ranks, blocks) for b in blocks.values() for to in b.feeds]
     for block in blocks.values():
-        parts += _draw(block, sizes)
+        parts += _draw(block)
     height = HEAD + len(ranks) * (HIGH + DOWN) - DOWN + MARGIN
     return drawing(width, height, ledger.graph.name, parts)
 
@@ -89,15 +106,30 @@ def _connect(rows: tuple[Row, ...]) -> dict[str, _Block]:
     return blocks
 
 
+def _write(blocks: dict[str, _Block], sizes: Sizes) -> float:
+    """Writes the sizes into the boxes; returns how wide a box is."""
+    longest = 0
+    for block in blocks.values():
+        block.size = sizes.text(block.row).replace("x", "×")
+        longest = max(longest, len(block.says) + len(block.size))
+    return min(WIDE, max(NARROW, longest * LETTER + 35))
+
+
 def _parts(row: Row) -> list[Row]:
     return [row, *(inner for folded in row.folded for inner in _parts(folded))]
 
 
 def _arrange(blocks: dict[str, _Block]) -> dict[int, list[str]]:
-    """Ranks: every block below those that feed it. Rows are in an order in which they can run."""
+    """Ranks: every block below those that feed it; what is only stored right above its use.
+
+    Rows are in an order in which they can run.
+    """
     ranks: dict[int, list[str]] = {}
-    for name, block in blocks.items():
+    for block in blocks.values():
         block.rank = max((blocks[b].rank + 1 for b in block.fed), default=0)
+    for name, block in blocks.items():
+        if block.feeds and not block.fed and block.row.kind != "Input":
+            block.rank = max(0, min(blocks[b].rank for b in block.feeds) - 1)
         ranks.setdefault(block.rank, []).append(name)
     return dict(sorted(ranks.items()))
 
@@ -114,27 +146,23 @@ def _heading(ledger: Ledger, width: float) -> list[str]:
     ]
 
 
-def _draw(block: _Block, sizes: Sizes) -> list[str]:
-    row, x, y = block.row, block.x, block.y
+def _draw(block: _Block) -> list[str]:
+    row, x, y, wide = block.row, block.x, block.y, block.wide
     module = row.kind == "Module"
-    parts = [rectangle(x, y, WIDE, HIGH, "#f4f2ec" if module else "#ffffff", RULE)]
-    parts.append(rectangle(x, y, 4, HIGH, _colour(row.op), _colour(row.op)))
-    kind = f"{len(_parts(row)) - 1} layers" if module else row.kind
-    params = "" if not row.params else f" · {number(row.params)}"
-    parts.append(text(x + 13, y + 16, _clip(row.name, 26), anchor="start", weight=600, fill=INK))
-    parts.append(text(x + 13, y + 30, f"{kind}{params}", size=9.5, anchor="start", fill=SOFT))
-    size = sizes.text(row).replace("x", "×")
-    parts.append(
-        text(
-            x + WIDE - 8,
-            y + 30,
-            _clip(size, max(12, 34 - len(kind + params))),
-            size=9.5,
-            anchor="end",
-            fill=SOFT,
-        )
-    )
-    return parts
+    colour = _colour(max(_parts(row)[1:] or [row], key=_weight).op)
+    room = int((wide - 35) / LETTER) - len(block.says)
+    size = _clip(block.size, max(12, room))
+    return [
+        rectangle(x, y, wide, HIGH, "#f4f2ec" if module else "#ffffff", RULE),
+        rectangle(x, y, 4, HIGH, colour, colour),
+        text(x + 13, y + 16, _clip(row.name, 26), anchor="start", weight=600, fill=INK),
+        text(x + 13, y + 30, block.says, size=9.5, anchor="start", fill=SOFT),
+        text(x + wide - 8, y + 30, size, size=9.5, anchor="end", fill=SOFT),
+    ]
+
+
+def _weight(row: Row) -> int:
+    return row.params if isinstance(row.params, int) else 0
 
 
 def _clip(words: str, most: int) -> str:
@@ -142,7 +170,7 @@ def _clip(words: str, most: int) -> str:
 
 
 def _edge(a: _Block, b: _Block, ranks: dict[int, list[str]], blocks: dict[str, _Block]) -> str:
-    x1, y1, x2, y2 = a.x + WIDE / 2, a.y + HIGH, b.x + WIDE / 2, b.y - 1
+    x1, y1, x2, y2 = a.x + a.wide / 2, a.y + HIGH, b.x + b.wide / 2, b.y - 1
     if b.rank <= a.rank + 1:
         half = (y1 + y2) / 2
         return path(
@@ -150,8 +178,8 @@ def _edge(a: _Block, b: _Block, ranks: dict[int, list[str]], blocks: dict[str, _
             arrow=True,
         )
     between = (name for rank in range(a.rank, b.rank + 1) for name in ranks.get(rank, ()))
-    side = max(blocks[name].x for name in between) + WIDE + 14
-    start, end = a.x + WIDE, b.x + WIDE
+    side = max(blocks[name].x for name in between) + a.wide + 14
+    start, end = a.x + a.wide, b.x + b.wide
     return path(
         f"M{start:.1f} {a.y + HIGH - 12:.1f} C{side:.1f} {a.y + HIGH - 12:.1f} {side:.1f} "
         f"{a.y + HIGH:.1f} {side:.1f} {a.y + HIGH + 14:.1f} V{b.y:.1f} "

@@ -50,10 +50,9 @@ function drawBars() {
   const parts = all.filter((item) => item.row && item.status !== "gone");
   for (const what of ["params", "macs"]) drawBar(what, parts);
 }
-const lengths = {};
 function drawBar(what, parts) {
   const sized = parts.filter((item) => item.shares[what] > 0);
-  const total = lengths[what] = sized.reduce((sum, item) => sum + item.shares[what], 0);
+  const total = sized.reduce((sum, item) => sum + item.shares[what], 0);
   const shares = new Map();
   for (const item of sized) {
     const family = familyOf(item.kind);
@@ -81,13 +80,14 @@ function piece(what, { items, size }, total) {
   const [item, ...more] = items;
   const { key } = familyOf(most(items, what).kind);
   const name = more.length ? `${rowsOf(items.length)} from ${item.name}` : item.name;
-  const label = more.length ? (size > 0.08 * total ? rowsOf(items.length) : "") : tagWithin(item, size / total);
-  return [item.id, `${items.length} ${size} ${key} ${label}`, () => {
+  const share = size / total;
+  const label = more.length ? (share > 0.08 ? rowsOf(items.length) : "") : tagWithin(item, share);
+  return [item.id, `${items.length} ${share.toFixed(5)} ${key} ${label}`, () => {
     const made = h("button", {
       type: "button", class: `piece ${key}`, tabindex: "-1", "aria-label": name, "data-row": item.id,
-      onpointerenter: (e) => { e.target.title = `${name}: ${percent(size, lengths[what])} % of the ${WORDS[what]}`; },
+      onpointerenter: (e) => { e.target.title = `${name}: ${percent(share, 1)} % of the ${WORDS[what]}`; },
     }, label && h("span", {}, label));
-    made.style.flexGrow = String(size);
+    made.style.flexGrow = share.toFixed(5);
     return made;
   }];
 }

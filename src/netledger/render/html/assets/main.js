@@ -18,14 +18,16 @@ function drawCauses() {
   place.hidden = !data.causes;
   if (!data.causes) return;
   const [a, b] = data.graphs.map((g) => g.name);
-  const column = (cause, what) => h("td", { class: "number" }, cause.delta[what]);
+  const heads = { params: "parameters", buffers: "buffers", macs: "MACs" };
+  const given = Object.keys(heads).filter((what) => what !== "buffers" || [data, ...data.causes].some((c) => c.delta[what]));
+  const columns = (cause) => given.map((what) => h("td", { class: "number" }, cause.delta[what]));
   place.replaceChildren(h("h2", {}, `What differs from ${a} to ${b}`), h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Causes" },
     h("table", { class: "facts causes" },
-      h("thead", {}, h("tr", {}, ["cause", "parameters", "buffers", "MACs"].map((t, i) => h("th", { scope: "col", class: i ? "number" : "" }, t)))),
+      h("thead", {}, h("tr", {}, ["cause", ...given.map((what) => heads[what])].map((t, i) => h("th", { scope: "col", class: i ? "number" : "" }, t)))),
       h("tbody", {}, ...data.causes.map((c) => h("tr", {},
         h("th", { scope: "row" }, c.text, c.consequence && h("span", { class: "quiet" }, ` ${c.consequence}`)),
-        ...["params", "buffers", "macs"].map((w) => column(c, w))))),
-      h("tfoot", {}, h("tr", {}, h("th", { scope: "row" }, "in all"), ...["params", "buffers", "macs"].map((w) => column({ delta: data.delta }, w)))))),
+        ...columns(c)))),
+      h("tfoot", {}, h("tr", {}, h("th", { scope: "row" }, "in all"), ...columns(data))))),
     ...data.notes.map((n) => h("p", { class: "quiet" }, n)));
 }
 

@@ -4,7 +4,11 @@
 const COLUMNS = ["size", ...QUANTITIES];
 const COLUMN_WORDS = { name: "Layer", size: "Output", ...WORDS };
 const narrow = matchMedia("screen and (max-width: 720px)");
-const rowHeight = () => (differs() ? 42 : narrow.matches ? 44 : 30);
+/** What was and what is stand one above the other; such a row is higher. */
+const heightOf = (item) => (narrow.matches ? 44 : wasOther(item) ? 42 : 30);
+const wasOther = ({ old, status, failed, size, counts }) =>
+  old && status !== "gone" && (old.size !== size || (!failed && QUANTITIES.some((q) => !same(old.counts[q], counts[q]))));
+let tops = [0]; // where each of the rows seen begins, and where the last one ends
 const FEW = 60; // so many are always there, for the browser's own search too
 let whole = false; // when printing, every row is there
 
@@ -12,9 +16,10 @@ function drawTable() {
   rowsSeen = visible(tree);
   const grid = byId("grid");
   grid.setAttribute("aria-rowcount", rowsSeen.length + 1);
-  grid.classList.toggle("compared", differs());
   measure(grid);
-  byId("canvas").style.height = `${rowsSeen.length * rowHeight()}px`;
+  tops = [0];
+  for (const { item } of rowsSeen) tops.push(tops.at(-1) + heightOf(item));
+  byId("canvas").style.height = `${tops.at(-1)}px`;
   drawHead();
   byId("modules").hidden = !tree.items.some((item) => item.group);
   byId("none").hidden = rowsSeen.length > 0;
@@ -69,27 +74,36 @@ function sortBy(key) {
 
 function drawRows() {
   const canvas = byId("canvas");
-  const size = rowHeight();
   const top = canvas.getBoundingClientRect().top;
   const every = whole || rowsSeen.length <= FEW;
-  const first = every ? 0 : Math.max(0, Math.floor(-top / size) - 4);
-  const last = every ? rowsSeen.length : Math.min(rowsSeen.length, Math.max(first, Math.ceil((innerHeight - top) / size) + 4));
+  const first = every ? 0 : Math.max(0, rowAt(-top) - 4);
+  const last = every ? rowsSeen.length : Math.min(rowsSeen.length, rowAt(innerHeight - top) + 5);
   const drawn = [];
   for (let i = first; i < last; i++) {
     const { item, level, open, position, among } = rowsSeen[i];
     const chosen = item.id === state.selected;
-    const says = `${item.stamp} ${i} ${size} ${level} ${open} ${position}/${among} ${chosen} ${state.heat} ${largest[state.heat]} ${noteOf(item)}`;
-    drawn.push([item.id, says, () => drawRow(rowsSeen[i], i, size)]);
+    const says = `${item.stamp} ${i} ${tops[i]} ${tops[i + 1]} ${level} ${open} ${position}/${among} ${chosen} ${state.heat} ${largest[state.heat]} ${noteOf(item)}`;
+    drawn.push([item.id, says, () => drawRow(rowsSeen[i], i)]);
   }
   drawList(canvas, drawn);
   const active = rowsSeen.slice(first, last).findIndex(({ item }) => item.id === state.selected);
   if (active < 0) byId("grid").removeAttribute("aria-activedescendant");
   else byId("grid").setAttribute("aria-activedescendant", `row-${first + active}`);
 }
+/** Which row is at a height of the table. */
+function rowAt(y) {
+  let low = 0, high = rowsSeen.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (tops[middle + 1] > y) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
 const noteOf = (item) =>
   (item.error ? "error" : item.status === "gone" ? "removed" : item.status === "added" ? "added" : findingsOf(item).length ? "note" : "");
 
-function drawRow({ item, level, open, position, among }, index, size) {
+function drawRow({ item, level, open, position, among }, index) {
   const chosen = item.id === state.selected;
   const kinds = ["row", item.group && "module", item.changed && "changed", item.status, item.error && "wrong", item.failed && "unknown"];
   const row = h("div", {
@@ -101,8 +115,8 @@ function drawRow({ item, level, open, position, among }, index, size) {
       else select(item.id);
     },
   });
-  row.style.transform = `translateY(${index * size}px)`;
-  row.style.height = `${size}px`;
+  row.style.transform = `translateY(${tops[index]}px)`;
+  row.style.height = `${tops[index + 1] - tops[index]}px`;
   const then = item.folded.length ? ` → ${item.folded.map((r) => r.kind).join(" → ")}` : "";
   const kind = item.group ? rowsOf(item.leaves) : `${item.kind}${then}`;
   const mark = noteOf(item);
@@ -165,11 +179,10 @@ function toggle(item) {
 function keepInView() {
   const at = rowsSeen.findIndex(({ item }) => item.id === state.selected);
   if (at < 0) return;
-  const size = rowHeight();
   const head = byId("head").offsetHeight + 8;
-  const top = byId("canvas").getBoundingClientRect().top + at * size;
+  const [top, end] = [tops[at], tops[at + 1]].map((y) => byId("canvas").getBoundingClientRect().top + y);
   if (top < head) scrollBy(0, top - head);
-  else if (top + size > innerHeight - 8) scrollBy(0, top + size - innerHeight + 8);
+  else if (end > innerHeight - 8) scrollBy(0, end - innerHeight + 8);
   drawRows();
 }
 function onKey(event) {
@@ -182,7 +195,7 @@ function onKey(event) {
     keepInView();
   };
   const own = rowsSeen[at];
-  const page = Math.max(1, Math.floor(innerHeight / rowHeight()) - 3);
+  const page = Math.max(1, rowAt((tops[at] ?? 0) + innerHeight) - Math.max(at, 0) - 3);
   const keys = {
     ArrowDown: () => go(at + 1),
     ArrowUp: () => go(at < 0 ? 0 : at - 1),

@@ -24,7 +24,8 @@ from netledger.graph import Graph, TensorType
 from netledger.infer import infer
 from netledger.ops.opaque import NO_SIZE
 from netledger.readers.common import Source
-from netledger.readers.onnx.model import Function, Model, decode
+from netledger.readers.onnx.decode import decode
+from netledger.readers.onnx.model import Function, Model
 from netledger.readers.onnx.scope import Scope
 from netledger.readers.onnx.translate import Translator
 from netledger.readers.onnx.values import Unknown, Value

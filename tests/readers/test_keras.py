@@ -16,6 +16,7 @@ import pytest
 
 import netledger
 from netledger import Ledger
+from netledger.graph import BATCH
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 FORMATS = ("json", "keras", "h5")
@@ -605,12 +606,30 @@ def test_dtypes_of_values_and_of_what_is_stored(keras: Any, save: Save, policy: 
         assert made == ["float32", *[model.layers[0].compute_dtype] * 5]
 
 
+@pytest.mark.parametrize("format", ["keras", "h5"])
+def test_quantised_layers_in_a_row(keras: Any, save: Save, format: str) -> None:
+    layers = keras.layers
+    model = keras.Sequential([keras.Input((7,)), layers.Embedding(9, 8)])
+    model.add(layers.EinsumDense("abc,cd->abd", (7, 6)))
+    model.add(layers.Dense(5))
+    model.quantize("int8")
+    ledger = netledger.ledger(save(model, format))
+    assert [row.outputs[0].shape for row in ledger.ops[1:]] == [
+        (BATCH, 7, width) for width in (8, 6, 5)
+    ]
+    assert ledger.totals.macs == 7 * (8 * 6 + 6 * 5)
+    assert ledger.totals.complete
+
+
 def test_what_quantised_layers_multiply_is_known(keras: Any, save: Save) -> None:
     model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(5), keras.layers.ReLU()])
     model.quantize("int8")
     ledger = netledger.ledger(save(model, "keras"))
     row = next(row for row in ledger.ops if row.kind == "Dense")
     assert (row.macs, row.params + row.buffers) == (8 * 5, model.count_params())
+    assert row.outputs[0].shape == (BATCH, 5)
     bare = netledger.ledger(save(model, "json"))  # says nothing of what is stored
-    (why,) = [row.unknown["macs"] for row in bare.ops if row.unknown]
-    assert why.startswith("its parameters are quantised; ")
+    assert [row.unknown["macs"] for row in bare.ops if row.unknown] == [
+        "its parameters are quantised"
+    ]
+    assert bare.ops[-1].outputs[0].shape == (BATCH, 5)

@@ -49,7 +49,13 @@ def activated(call: Call, value: str, key: str = "activation") -> str:
         return call.add(op, value, part=said)
     fed = call.on(value)
     fed.kind = said[:80]
-    return fed.opaque(_UNKNOWN, part="activation", keeps=said in _OTHERS, bare=said in _OTHERS)[0]
+    return _other(fed, said, "activation")
+
+
+def _other(call: Call, said: str, part: str = "") -> str:
+    """A function that no rule describes; Keras' own change no shape and store nothing."""
+    own = said in _OTHERS
+    return call.opaque(_UNKNOWN, part=part, made=call.shape if own else None, bare=own)[0]
 
 
 def _named(said: dict[str, Any]) -> Any:
@@ -69,7 +75,7 @@ def activation(call: Call) -> str:
     if op is not None:
         return call.add(op)
     call.kind = said
-    return call.opaque(_UNKNOWN, keeps=said in _OTHERS, bare=said in _OTHERS)[0]
+    return _other(call, said)
 
 
 def relu(call: Call) -> str:

@@ -247,7 +247,7 @@ class Call:
         reason: str,
         *,
         part: str = "",
-        keeps: bool = False,
+        made: Shape | None = None,
         bare: bool = False,
         macs: int | None = None,
     ) -> list[str]:
@@ -256,13 +256,13 @@ class Call:
         Args:
             reason: Why nothing more is known.
             part: What it is within the layer.
-            keeps: True if its output has the shape of its input.
+            made: The shape of its output, where that is known without the file.
             bare: True if it certainly stores nothing.
             macs: Its multiply-accumulates, if they are known all the same.
         """
         said = [input_shape(s) for s in self.stated if isinstance(s, list)]
-        if keeps:
-            said = [self.shape]
+        if made is not None:
+            said = [made]
         elif not said:
             said = [unknown_shape(f"unknown {self.name}", len(self.shape) if self.inputs else 1)]
             reason += "; the file does not say the shape of its output"

@@ -17,6 +17,10 @@ from netledger.ops.base import axis
 from netledger.readers.keras.call import SCALE, STATISTIC, VECTOR, Call, LayerRule, Slots
 
 
+def _other(call: Call, what: str) -> list[str]:
+    return call.opaque(f"no rule describes {what}", made=call.shape)
+
+
 def channel_axis(call: Call, default: int = -1) -> bool | None:
     """True if the axis of a normalisation is the last, False if the second, None otherwise."""
     found = call.config.integers("axis", default)
@@ -37,7 +41,7 @@ def batch_norm(call: Call) -> list[str]:
     """``BatchNormalization``, ``SyncBatchNormalization``."""
     last = channel_axis(call)
     if last is None:
-        return call.opaque("no rule describes a batch normalisation over this axis", keeps=True)
+        return _other(call, "a batch normalisation over this axis")
     fields, slots = affine(call)
     op = BatchNorm(
         channels_last=last,
@@ -75,7 +79,7 @@ def group_norm(call: Call) -> list[str]:
     """``GroupNormalization``; −1 groups are as many as channels."""
     last = channel_axis(call)
     if last is None:
-        return call.opaque("no rule describes a group normalisation over this axis", keeps=True)
+        return _other(call, "a group normalisation over this axis")
     fields, slots = affine(call)
     groups = call.config.integer("groups", 32)
     if groups == -1:
@@ -96,7 +100,7 @@ def normalization(call: Call) -> list[str]:
     last = channel_axis(call)
     stored = call.config.get("mean") is None
     if last is None:
-        return call.opaque("no rule describes a normalisation over these axes", keeps=True)
+        return _other(call, "a normalisation over these axes")
     op = BatchNorm(scale=False, center=False, running_stats=stored, channels_last=last)
     value = call.add(op, slots=(STATISTIC, STATISTIC) if stored else ())
     if stored:

@@ -40,15 +40,14 @@ def test_edited_networks_are_counted_as_their_books_say(model: str, quantity: st
         assert s.counted(change.edits) == booked(s.graph, quantity, *change.edits), change
 
 
-@pytest.mark.parametrize("quantity", [MACS, FLOPS])
-def test_edits_of_an_edited_network(quantity: str) -> None:
-    s = Subject.of(netledger.ledger("resnet18"), quantity)
+def test_edits_of_an_edited_network() -> None:
+    s = Subject.of(netledger.ledger("resnet18"), FLOPS)
     seen = 0
     for change in changes(s)[::9]:
         made = s.edited(change.edits)
         for then in changes(made)[::11] if made is not None else ():
             edits = (*change.edits, *then.edits)
-            assert made.counted(then.edits) == booked(s.graph, quantity, *edits), (change, then)
+            assert made.counted(then.edits) == booked(s.graph, FLOPS, *edits), (change, then)
             seen += 1
     assert seen > 90
 
@@ -57,7 +56,7 @@ def test_causes_are_weighed_anew_where_the_layers_store_the_same() -> None:
     """Not proposed anew: what comes out is the same."""
     s = Subject.of(netledger.ledger("resnet18"), MACS)
     seen = 0
-    for change in changes(s)[::4]:
+    for change in changes(s)[::8]:
         made = s.edited(change.edits)
         if made is None or made.kept is made:
             continue
@@ -65,4 +64,4 @@ def test_causes_are_weighed_anew_where_the_layers_store_the_same() -> None:
         fresh = Subject.of(made.ledger, MACS)
         assert {p.delta for p in cheapest(made)} == {p.delta for p in cheapest(fresh)}, change
         assert makers(made).keys() == makers(fresh).keys(), change
-    assert seen > 15
+    assert seen > 7

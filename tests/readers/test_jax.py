@@ -203,6 +203,13 @@ def test_training_is_not_traced() -> None:
     assert (ledger.totals.params, ledger.totals.buffers) == (36 + 8, 8)
 
 
+def test_a_module_may_have_chosen_inference_itself() -> None:
+    """Flax refuses the choice in both places."""
+    nn = pytest.importorskip("flax.linen")
+    totals = netledger.ledger(nn.BatchNorm(use_running_average=True), (8,)).totals
+    assert (totals.params, totals.buffers, totals.complete) == (16, 16, True)
+
+
 def test_a_module_is_left_as_it_was() -> None:
     nnx = pytest.importorskip("flax.nnx")
     rngs = nnx.Rngs(0)

@@ -135,6 +135,16 @@ def test_frozen_batch_normalisation(keras: Any) -> None:
     assert (ledger.totals.frozen, ledger.totals.buffers) == (6, 6)
 
 
+def test_ways_of_indexing(keras: Any) -> None:
+    """Whole axes, numbers, new axes, steps; and dots for the axes that are left."""
+    x = keras.Input((5, 8))
+    parts = [x[:, 0], x[:, :, None], x[:, 1:, ::2], x[..., 0], x[..., 1:2], x[..., -1, :]]
+    model = keras.Model(x, [*parts, x[..., None], x[:, None, ..., 2:4]])
+    ledger = netledger.ledger(model)
+    agree(ledger, model)
+    assert ledger.totals.complete
+
+
 def test_an_optimizer_does_not_count(keras: Any) -> None:
     model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4)])
     model.compile("adam", "mse", metrics=["mae"])

@@ -32,7 +32,7 @@ def linen(module: Any, inputs: Any) -> Program:
 
     what = type(module).__name__
     given = given_arguments(inputs, what)
-    args, kwargs = call_with(module.__call__, given, what)
+    args, kwargs = call_with(module.__call__, given, what, module)
     found, together = flatten_arguments(args, kwargs, argument_names(module.__call__))
     tensors, complete = tensors_of(found)
     keys = {name: jax.random.key(0) for name in ("params", "dropout")}

@@ -62,8 +62,17 @@ def _is_leaf(found: Any) -> bool:
     return isinstance(found, TensorType)
 
 
-def call_with(call: Any, given: Arguments, what: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The arguments of a call, with inference chosen where that is a choice."""
+def call_with(
+    call: Any, given: Arguments, what: str, chosen: Any = None
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a call, with inference chosen where that is a choice.
+
+    Args:
+        call: The function.
+        given: What the user gives.
+        what: What it is called in messages.
+        chosen: A module that may have chosen already, by an attribute of the same name.
+    """
     try:
         signature = inspect.signature(call)
     except (TypeError, ValueError):
@@ -78,7 +87,8 @@ def call_with(call: Any, given: Arguments, what: str) -> tuple[tuple[Any, ...], 
             f"{what} has no argument {unknown[0]!r}", hint=f"it takes {', '.join(names)}"
         )
     for name in names[len(given.args) :]:
-        if name in _FLAGS and name not in kwargs:
+        merged = parameters[name].default is None and getattr(chosen, name, None) is not None
+        if name in _FLAGS and name not in kwargs and not merged:
             kwargs[name] = _FLAGS[name]
     free = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     missing = [

@@ -73,9 +73,8 @@ def reduce(function: str) -> LayerRule:
 def getitem(call: Call) -> list[str]:
     """``x[…]`` with integers, slices, new axes and an ellipsis."""
     found = argument(call, "slice_spec", "key", at=1)
-    keys = found if isinstance(found, list) else [found]
-    rank = len(call.shape)
-    if "Ellipsis" in map(str, keys) or any(isinstance(k, Value) for k in keys) or len(keys) > 16:
+    keys = _spelled_out(found if isinstance(found, list) else [found], len(call.shape))
+    if any(isinstance(k, Value) for k in keys) or len(keys) > 16:
         return call.opaque("no rule describes this way of indexing")
     value, at = call.first, 0
     for i, key in enumerate(keys):
@@ -87,7 +86,7 @@ def getitem(call: Call) -> list[str]:
             value = call.add(op, value, part=f"at{i}")
             shape = call.reading.shapes[value]
             value = _reshaped(call, value, (*shape[:at], *shape[at + 1 :]), f"drop{i}")
-        elif bounds is not None and at < rank:
+        elif bounds is not None and at < len(call.reading.shapes[value]):
             start, stop, step = bounds
             if (start, stop, step) != (None, None, None):
                 op = Slice(axis=at, start=start or 0, stop=stop, step=1 if step is None else step)
@@ -96,6 +95,20 @@ def getitem(call: Call) -> list[str]:
         else:
             return call.opaque("no rule describes this way of indexing")
     return [value]
+
+
+def _spelled_out(keys: list[Any], rank: int) -> list[Any]:
+    """The keys, with whole axes in the place of an ellipsis."""
+    dots = [i for i, key in enumerate(keys) if _is_ellipsis(key)]
+    if len(dots) != 1 or len(keys) > 16:
+        return keys
+    whole = {"start": None, "stop": None, "step": None}
+    others = sum(key is not None for key in keys) - 1
+    return [*keys[: dots[0]], *[whole] * (rank - others), *keys[dots[0] + 1 :]]
+
+
+def _is_ellipsis(key: Any) -> bool:
+    return isinstance(key, dict) and key.get("class_name") == "__ellipsis__"
 
 
 def _bounds(key: Any) -> tuple[Any, Any, Any] | None:

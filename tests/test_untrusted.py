@@ -30,7 +30,16 @@ def test_json_is_read_as_python_reads_it(value: object, ascii_only: bool) -> Non
     assert read_json(data, "x") == value
 
 
-@pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}"), (b'["[",', b"]")])
+@pytest.mark.parametrize(
+    ("opening", "closing"),
+    [
+        (b"[", b"]"),
+        (b'{"a":', b"}"),
+        (b'["[",', b"]"),
+        (rb'["\\\"]}",', b"]"),  # brackets in texts, behind quotes that do not end them
+        (rb'{"":"\\","]\\\\":', b"}"),
+    ],
+)
 def test_the_deepest_json_is_read_and_one_deeper_is_not(opening: bytes, closing: bytes) -> None:
     deepest = opening * DEEPEST_JSON + b"0" + closing * DEEPEST_JSON
     assert read_json(deepest, "x")

@@ -70,7 +70,8 @@ SAMPLES = (
     Sample(ops.RMSNorm(), SERIES),
     Sample(ops.Scale(1), ROW),
     Sample(ops.LocalResponseNorm(), MAP),
-    *(Sample(ops.Activation(f), ROW, f) for f in ("relu", "gelu", "hard_swish", "erf", "clip")),
+    *(Sample(ops.Activation(f), ROW, f) for f in ("relu", "gelu", "hard_swish", "erf")),
+    Sample(ops.Activation("clip", low=0, high=1), ROW, "clip"),
     Sample(ops.PReLU(), ROW),
     Sample(ops.PReLU(1), ROW, "a slope for each channel"),
     Sample(ops.GLU(), ROW),
@@ -79,7 +80,8 @@ SAMPLES = (
     Sample(ops.Identity(), ROW),
     Sample(ops.Cast("float16"), ROW),
     Sample(ops.Add(), MAP, inputs=2),
-    Sample(ops.Add(), MAP, "a number that is not kept"),
+    Sample(ops.Add(constant=2), MAP, "of a number"),
+    Sample(ops.Add(), MAP, "of numbers that are not kept"),
     Sample(ops.Subtract(), MAP, inputs=2),
     Sample(ops.Multiply(), MAP, inputs=2),
     Sample(ops.Divide(), MAP, inputs=2),
@@ -109,7 +111,9 @@ SAMPLES = (
     Sample(ops.Concat(1), MAP, inputs=2),
     Sample(ops.Stack(1), MAP, inputs=2),
     Sample(ops.Slice(1, 0, 4), MAP),
+    Sample(ops.Gather(1, index=0), SERIES, "one entry"),
     Sample(ops.Gather(1), SERIES, "an index that is not kept"),
+    Sample(ops.Index(0), ROW, inputs=2, dtype="int64"),
     Sample(ops.Split(4, axis=1), MAP),
     Sample(ops.Pad(1), MAP),
     Sample(ops.Pad(1, mode="reflect"), MAP, "of the map itself"),
@@ -121,6 +125,7 @@ SAMPLES = (
     Sample(ops.PixelShuffle(2), MAP),
     Sample(ops.Reduce(1), MAP),
     Sample(ops.Tensor(ROW), ROW, inputs=0),
+    Sample(ops.Constant(ROW, value=2), ROW, "one number everywhere", inputs=0),
 )
 
 

@@ -115,6 +115,8 @@ class Node:
         dtype: The dtype of its parameters, where that is not the one that it computes in.
         call: The innermost call of a module that made it, by its place in `Graph.calls`.
         target: What the source calls the function: ``aten.baddbmm``; empty where it says nothing.
+        untold: What the source says of the function that its operation does not: the counts are
+            right, but nothing can be built of it. Empty if there is nothing.
     """
 
     name: str
@@ -128,6 +130,7 @@ class Node:
     dtype: str = ""
     call: int = field(default=-1, compare=False)
     target: str = field(default="", compare=False)
+    untold: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         if not self.outputs and not self.op.silent:

@@ -194,7 +194,13 @@ REFUSED = {
     "clip": (
         ops.Activation("clip"),
         (4,),
-        "BuildError: layer (Clip): JAX cannot express this Clip (of each number by itself)\n"
+        "BuildError: layer (Clip): cannot be built in JAX: its bounds are not kept in the books\n"
+        "  hint    only a network of which every layer is fully known can be built",
+    ),
+    "sine": (
+        ops.Activation("sin"),
+        (4,),
+        "BuildError: layer (Sin): JAX cannot express this Sin (of each number by itself)\n"
         "  input   input: float32[N, 4]\n"
         "  hint    build another target, or change the layer; nothing was built",
     ),

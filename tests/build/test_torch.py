@@ -318,11 +318,11 @@ def test_what_cannot_be_built_names_op_target_and_row(target_name: str) -> None:
     spoken = {"torch": "PyTorch", "keras": "Keras"}[target_name]
     net = Network("n", (8, 8, 3))
     net(Conv(4, 3), name="fine")
-    net(Activation("clip"), name="bounded")
+    net(Activation("sin"), name="waves")
     with pytest.raises(NetledgerError) as caught:
         write(net.graph(), target_name)
     assert str(caught.value) == (
-        f"BuildError: bounded (Clip): {spoken} cannot express this Clip "
+        f"BuildError: waves (Sin): {spoken} cannot express this Sin "
         "(of each number by itself)\n"
         "  input   fine: float32[N, 4, 6, 6]\n"
         "  hint    build another target, or change the layer; nothing was built"

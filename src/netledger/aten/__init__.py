@@ -5,11 +5,13 @@ arguments by the names of its schema, and the shapes of its tensors, gets the no
 """
 
 from netledger.aten.build import Builder, Invocation, Stored
-from netledger.aten.call import Call, Layer, Value
+from netledger.aten.call import Arguments, Call, Layer, Value
 from netledger.aten.modules import Calls, Frame
+from netledger.aten.moves import filled
 from netledger.aten.table import describes, translate
 
 __all__ = [
+    "Arguments",
     "Builder",
     "Call",
     "Calls",
@@ -19,5 +21,6 @@ __all__ = [
     "Stored",
     "Value",
     "describes",
+    "filled",
     "translate",
 ]

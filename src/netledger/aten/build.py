@@ -133,7 +133,7 @@ class Builder:
         layer = translate(call)
         if layer is not None:
             try:
-                self._emit(made, layer)
+                self._emit(made, layer._replace(untold=call.untold(layer)))
                 return
             except NetledgerError as error:
                 why = error.fact
@@ -237,7 +237,7 @@ class Builder:
             title = self._title(made, own, layer if i == at else None)
             said = made.call.results if last else (None,)
             names = made.names if last else [title]
-            rest = _BARE._replace(known=layer.known)
+            rest = _BARE._replace(known=layer.known, untold=layer.untold)
             self._node(made, title, trial, inputs, names, said, layer if i == at else rest)
             more = layer.more[i] if i < len(layer.more) else ()
             inputs = (title, *[self._name(v) for v in more])
@@ -272,6 +272,7 @@ class Builder:
                 recorded=self._recorded(title, op, layer, stated[:count]),
                 call=made.within,
                 target=f"aten.{made.call.target}",
+                untold=layer.untold,
             )
         )
         for i, name in enumerate(names):

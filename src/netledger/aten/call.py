@@ -32,6 +32,46 @@ class Value(NamedTuple):
         return self.type.shape
 
 
+class Arguments(dict[str, Any]):
+    """The arguments of a call by name; it remembers which of them were looked at."""
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        super().__init__(given)
+        self.seen: set[str] = set()
+
+    def __getitem__(self, name: str) -> Any:
+        self.seen.add(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The argument of that name."""
+        self.seen.add(name)
+        return super().get(name, default)
+
+
+NEUTRAL = {
+    **dict.fromkeys(("alpha", "beta", "scale", "input_scale"), 1),
+    **dict.fromkeys(("p", "ord"), 2),
+    "threshold": 20,
+    "approximate": "none",
+}
+"""Values of arguments that change nothing, where they are not the false, the zero, the empty."""
+ELSEWHERE = (
+    *("training", "train", "momentum", "cudnn_enabled", "cudnn_enable", "padding_idx", "sparse"),
+    *(
+        "scale_grad_by_freq",
+        "implicit",
+        "copy",
+        "non_blocking",
+        "inplace",
+        "dtype",
+        "half_to_float",
+    ),
+    *("benchmark", "deterministic", "allow_tf32", "use_input_stats", "dropout"),
+)
+"""Arguments that do not change the function while nothing is learned, or that the dtype says."""
+
+
 class Call(NamedTuple):
     """A call of an operator.
 
@@ -45,6 +85,31 @@ class Call(NamedTuple):
     target: str
     args: Mapping[str, Any]
     results: tuple[TensorType | None, ...]
+
+    def untold(self, layer: Layer) -> str:
+        """What the arguments say that the rule did not look at: ``is_causal=True``."""
+        if layer.untold or not isinstance(self.args, Arguments):
+            return layer.untold
+        taken = {v.name for v in (*layer.inputs, *layer.weights, *sum(layer.more, ()))}
+        found = []
+        for name, value in self.args.items():
+            if isinstance(value, Value) and value.name not in taken:
+                found.append(f"{name}={value.name}")
+            elif not isinstance(value, Value) and self._matters(name, value):
+                found.append(f"{name}={value}")
+        return ", ".join(found)
+
+    def _matters(self, name: str, value: Any) -> bool:
+        if name in self.args.seen or name in ELSEWHERE:  # type: ignore[attr-defined]
+            return False
+        if isinstance(value, list) and any(isinstance(v, Value) for v in value):
+            return False
+        return bool(value) and value != NEUTRAL.get(name)
+
+    def settle(self, *names: str) -> None:
+        """Says of arguments that what the source records of the results tells them too."""
+        for name in names:
+            self.args.get(name)
 
     def value(self, *names: str) -> Value:
         """The tensor of that name; the first that there is.
@@ -124,6 +189,7 @@ class Layer(NamedTuple):
         each: True if every output is made by an operation of its own, all from the inputs.
         known: True if an operation without rules surely stores and accumulates nothing.
         more: For each operation but the first, the tensors that it takes besides.
+        untold: What the operations do not say of the function, if that is known to be something.
     """
 
     ops: tuple[Op, ...]
@@ -132,6 +198,7 @@ class Layer(NamedTuple):
     each: bool = False
     known: bool = False
     more: tuple[tuple[Value, ...], ...] = ()
+    untold: str = ""
 
 
 def layer(op: Op, *inputs: Value) -> Layer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from netledger.aten.call import Call, Layer, Value, layer
-from netledger.aten.moves import known
+from netledger.aten.moves import correction, known
 from netledger.errors import ShapeError
 from netledger.ops import (
     Arrange,
@@ -101,7 +101,7 @@ def moments(word: str) -> Rule:
         over = call.integers("dim", tuple(range(len(x.shape))))
         kept = call.flag("keepdim")
         ops = tuple(Reduce(over, keepdims=kept, function=f) for f in (word, "mean"))
-        return Layer(ops, (x,), each=True)
+        return Layer(ops, (x,), each=True, untold=correction(call))
 
     return rule
 
@@ -117,7 +117,8 @@ def repeat_interleave(call: Call) -> Layer:
     """repeat_interleave: every entry of an axis so many times."""
     x, times = call.value("self"), call.integer("repeats")
     at = axis(call.integer("dim"), len(x.shape))
-    return layer(Repeat(tuple(times if i == at else 1 for i in range(len(x.shape)))), x)
+    made = layer(Repeat(tuple(times if i == at else 1 for i in range(len(x.shape)))), x)
+    return made._replace(untold=call.target)
 
 
 def sliding(call: Call) -> Layer:

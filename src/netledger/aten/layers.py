@@ -210,6 +210,7 @@ def instance_norm(call: Call) -> Layer:
         scale=weight is not None,
         center=bias is not None,
         running_stats=mean is not None,
+        epsilon=call.number("eps", 1e-5),
         channels_last=False,
     )
     return Layer((op,), (x,), _kept(weight, bias, mean, variance))
@@ -222,9 +223,17 @@ def group_norm(call: Call) -> Layer:
     x, weight, bias = call.value("input"), call.optional("weight"), call.optional("bias")
     groups = call.integer("num_groups" if "num_groups" in call.args else "group")
     op = GroupNorm(
-        groups=groups, scale=weight is not None, center=bias is not None, channels_last=False
+        groups=groups,
+        scale=weight is not None,
+        center=bias is not None,
+        epsilon=call.number("eps", 1e-5),
+        channels_last=False,
     )
     return Layer((op,), (x,), _kept(weight, bias))
+
+
+_SMALLEST = 2.0**-23
+"""What rms_norm adds where nothing is said: the precision of float32."""
 
 
 def layer_norm(call: Call) -> Layer:
@@ -232,13 +241,14 @@ def layer_norm(call: Call) -> Layer:
     x, weight, bias = call.value("input"), call.optional("weight"), call.optional("bias")
     rank = len(call.integers("normalized_shape"))
     over: Any = -1 if rank == 1 else tuple(range(-rank, 0))
+    rms = "rms" in call.target
+    epsilon = call.number("eps", _SMALLEST if rms else 1e-5)
     if _computed(weight, bias):
-        kind = RMSNorm if "rms" in call.target else LayerNorm
-        return _scaled(kind(over, scale=False, center=False), x, weight, bias)
-    if "rms" in call.target:
-        rms = RMSNorm(over, scale=weight is not None, epsilon=call.number("eps", 1e-6))
-        return Layer((rms,), (x,), _kept(weight))
-    epsilon = call.number("eps", 1e-5)
+        kind = RMSNorm if rms else LayerNorm
+        return _scaled(kind(over, scale=False, center=False, epsilon=epsilon), x, weight, bias)
+    if rms:
+        scaled = RMSNorm(over, scale=weight is not None, epsilon=epsilon)
+        return Layer((scaled,), (x,), _kept(weight))
     op = LayerNorm(over, scale=weight is not None, center=bias is not None, epsilon=epsilon)
     return Layer((op,), (x,), _kept(weight, bias))
 
@@ -283,7 +293,12 @@ def attention(call: Call) -> Layer:
     """scaled_dot_product_attention."""
     parts = [call.value(name) for name in ("query", "key", "value")]
     mask = call.optional("attn_mask")
-    return layer(ScaledDotProductAttention(), *parts, *([mask] if mask else []))
+    scale = call.args.get("scale")
+    call.settle("enable_gqa")
+    op = ScaledDotProductAttention(
+        causal=call.flag("is_causal"), scale=scale if isinstance(scale, int | float) else None
+    )
+    return layer(op, *parts, *([mask] if mask else []))
 
 
 def bilinear(call: Call) -> Layer:

@@ -52,7 +52,8 @@ def pool(call: Call) -> Layer:
     }
     x = call.value("self", "input")
     if call.target.startswith("avg"):
-        return layer(AvgPool(_same(kernel), **fields), x)
+        counted = call.flag("count_include_pad", True)
+        return layer(AvgPool(_same(kernel), count_padding=counted, **fields), x)
     return layer(MaxPool(_same(kernel), dilation=_same(call.integers("dilation", 1)), **fields), x)
 
 
@@ -114,6 +115,7 @@ def unflatten(call: Call) -> Layer:
 
 def like_other(call: Call) -> Layer:
     """reshape_as, view_as."""
+    call.settle("other")
     return _to(call.value("self"), call.value("other").shape)
 
 
@@ -174,6 +176,7 @@ def expand(call: Call) -> Layer:
 
 def expand_as(call: Call) -> Layer:
     """expand_as."""
+    call.settle("other")
     return layer(Expand(call.value("other").shape), call.value("self"))
 
 
@@ -194,6 +197,7 @@ def split(call: Call) -> Layer:
     at = axis(call.integer("dim", 0), len(x.shape))
     parts = [None if r is None else r.shape[at] for r in call.results]
     if parts and None not in parts:
+        call.settle("split_size", "split_sizes", "sizes", "chunks", "sections", "indices")
         return layer(Split(tuple(parts), axis=at), x)
     if call.target == "chunk":
         sizes: Any = -(-x.shape[at] // call.integer("chunks"))
@@ -207,14 +211,17 @@ def split(call: Call) -> Layer:
 
 def unbind(call: Call) -> Layer:
     """unbind: every entry of an axis by itself."""
-    x, at = call.value("self"), call.integer("dim", 0)
-    return Layer((Gather(axis(at, len(x.shape))),) * len(call.results), (x,), each=True)
+    x, at = call.value("self"), axis(call.integer("dim", 0), len(call.value("self").shape))
+    ops = tuple([Gather(at, index=i) for i in range(len(call.results))])
+    return Layer(ops, (x,), each=True)
 
 
 def select(call: Call) -> Layer:
     """select: one entry of an axis."""
-    x = call.value("self")
-    return layer(Gather(axis(call.integer("dim"), len(x.shape))), x)
+    x, at = call.value("self"), call.integer("dim")
+    index = call.args.get("index")
+    chosen = Gather(axis(at, len(x.shape)), index=index if isinstance(index, int) else None)
+    return layer(chosen, x)
 
 
 def index_select(call: Call) -> Layer:
@@ -257,7 +264,19 @@ def pad(call: Call) -> Layer:
         mode = border(number or 0)
     if len(pairs) > 2 and pairs[:2] == [(0, 0), (0, 0)]:  # a border around a map
         pairs = pairs[2:]
-    return layer(Pad(tuple(pairs), mode, channels_last=False), x)
+    value = number if mode == "constant" else None
+    return layer(Pad(tuple(pairs), mode, value=value, channels_last=False), x)
+
+
+_SCALES = ("scale_factors", "scales", "scales_d", "scales_h", "scales_w")
+_OTHERWISE = ("_aa", "exact1d", "exact2d", "exact3d")
+"""Antialiased, or with neighbours that lie elsewhere."""
+
+
+def _whole(scales: Any) -> bool:
+    """True for whole-numbered scales, which the new size tells too."""
+    each = scales if isinstance(scales, list) else [scales]
+    return all(isinstance(s, int | float) and float(s).is_integer() for s in each)
 
 
 def resize(call: Call) -> Layer:
@@ -267,7 +286,10 @@ def resize(call: Call) -> Layer:
     if known is None or len(known.shape) != len(x.shape):
         raise ShapeError("the new size is not stated")
     mode = next((m for m in ("bilinear", "bicubic", "trilinear", "linear") if m in call.target), "")
-    return layer(Resize(size=known.shape[2:], mode=mode or "nearest", channels_last=False), x)
+    made = layer(Resize(size=known.shape[2:], mode=mode or "nearest", channels_last=False), x)
+    call.settle("output_size")
+    call.settle(*(name for name, v in call.args.items() if name in _SCALES and _whole(v)))
+    return made._replace(untold=call.target if call.target.endswith(_OTHERWISE) else "")
 
 
 def pixel_shuffle(call: Call) -> Layer:
@@ -285,9 +307,17 @@ def reduce(function: str) -> Rule:
         over = call.integers("dim", tuple(range(len(x.shape))))
         if not x.shape:
             return _to(x, ())
-        return layer(Reduce(over, keepdims=call.flag("keepdim"), function=function), x)
+        made = layer(Reduce(over, keepdims=call.flag("keepdim"), function=function), x)
+        return made._replace(untold=correction(call)) if function in ("var", "std") else made
 
     return rule
+
+
+def correction(call: Call) -> str:
+    """By how much less than the count a variance is divided, where it is less."""
+    said = call.args.get("correction")
+    less = said if said is not None else int(call.flag("unbiased", True))
+    return f"correction={less}" if less else ""
 
 
 def made(call: Call) -> Layer:
@@ -295,7 +325,19 @@ def made(call: Call) -> Layer:
     known = call.results[0]
     if known is None:
         raise ShapeError("its size is not stated")
-    return Layer((Constant(known.shape, to=known.dtype),), ())
+    call.settle(*call.args)
+    return Layer((Constant(known.shape, to=known.dtype, value=filled(call)),), ())
+
+
+def filled(call: Call) -> Any:
+    """The number that zeros, ones and full are made of."""
+    word = call.target.removeprefix("new_").removesuffix("_like").rstrip("_")
+    number = {"zeros": 0, "zero": 0, "ones": 1}.get(word)
+    if word in ("full", "fill", "scalar_tensor"):
+        number = next(
+            (call.args.get(n) for n in ("fill_value", "value", "s") if n in call.args), None
+        )
+    return number if isinstance(number, int | float) and not isinstance(number, bool) else None
 
 
 def known(call: Call) -> Layer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from netledger.aten import indices, layers, moves
-from netledger.aten.call import Call, Layer, layer
+from netledger.aten.call import Call, Layer, Value, layer
 from netledger.errors import NetledgerError
 from netledger.ops import (
     GLU,
@@ -26,6 +26,7 @@ from netledger.ops import (
     Subtract,
     Where,
 )
+from netledger.ops.pointwise import Arithmetic
 
 Rule = Callable[[Call], Layer]
 
@@ -52,13 +53,47 @@ def _plain(op: Op) -> Rule:
     return lambda call: layer(op, call.value("self", "input"))
 
 
-def _together(op: Op) -> Rule:
-    """Number by number; a factor that is no tensor is a setting."""
-    return lambda call: layer(op, *call.values())
+def _arithmetic(kind: type[Arithmetic]) -> Rule:
+    """Number by number: of two tensors, or of a tensor and a number."""
+
+    def rule(call: Call) -> Layer:
+        name = "exponent" if kind is Power else "other"
+        pair = [call.args.get("self"), call.args.get(name)]
+        if call.target.startswith("rsub"):
+            pair.reverse()
+        numbers = [x for x in pair if isinstance(x, int | float) and not isinstance(x, bool)]
+        tensors = [x for x in pair if isinstance(x, Value)]
+        if len(tensors) == 1 and len(numbers) == 1:
+            op = kind(constant=numbers[0], reverse=tensors[0] is pair[1])
+            return layer(op, *tensors)
+        made = layer(kind(), *tensors)
+        return made if len(tensors) == 2 else made._replace(untold=f"{name}={pair[1]}")
+
+    return rule
+
+
+def _alike(op: Op) -> Rule:
+    """What has the size and the counts of an operation, and is another function."""
+    return lambda call: layer(op, *call.values())._replace(untold=call.target)
 
 
 def _function(name: str) -> Rule:
-    return _plain(Activation(name))
+    setting, usual = {
+        "leaky_relu": ("negative_slope", 0.01),
+        "elu": ("alpha", 1.0),
+        "celu": ("alpha", 1.0),
+    }.get(name, ("", 0.0))
+
+    def rule(call: Call) -> Layer:
+        alpha = call.number(setting, usual) if setting else usual
+        op = Activation(
+            name,
+            alpha=None if alpha == usual else alpha,
+            approximate=name == "gelu" and call.args.get("approximate") == "tanh",
+        )
+        return layer(op, call.value("self", "input"))
+
+    return rule
 
 
 def _softmax(call: Call) -> Layer:
@@ -73,6 +108,7 @@ def _dropout(call: Call) -> Layer:
 def _cast(call: Call) -> Layer:
     known = call.results[0]
     x = call.value("self")
+    call.settle(*call.args)
     if known is None or known.dtype == x.type.dtype:
         return layer(Identity(), x)
     return layer(Cast(known.dtype), x)
@@ -83,8 +119,13 @@ def _clip(call: Call) -> Layer:
         call.args.get(low, call.args.get(low_, None))
         for low, low_ in (("min_val", "min"), ("max_val", "max"))
     )
-    name = "relu6" if (low, high) == (0, 6) else "clip"
-    return layer(Activation(name), call.value("self"))
+    if call.target.startswith("hardtanh"):
+        low, high = -1.0 if low is None else low, 1.0 if high is None else high
+    if (low, high) == (0, 6):
+        return layer(Activation("relu6"), call.value("self"))
+    bounds = [b if isinstance(b, int | float) else None for b in (low, high)]
+    op = Activation("clip", low=bounds[0], high=bounds[1])
+    return layer(op, call.value("self"))
 
 
 def _where(call: Call) -> Layer:
@@ -120,27 +161,32 @@ _ACTIVATIONS = {
     "hardsigmoid": "hard_sigmoid",
     "neg": "negate",
 }
-_POINTWISE: dict[str, Op] = {
-    **dict.fromkeys(("add", "__iadd__", "logaddexp", "lerp", "addcmul", "addcdiv"), Add()),
-    **dict.fromkeys(("sub", "rsub", "subtract"), Subtract()),
-    "_weight_norm": Multiply(),
-    **dict.fromkeys(
-        ("mul", "multiply", "logical_and", "bitwise_and", "__and__", "__iand__"), Multiply()
-    ),
-    **dict.fromkeys(("div", "true_divide", "floor_divide", "remainder", "fmod"), Divide()),
-    "reciprocal": Divide(),
-    **dict.fromkeys(("pow", "rsqrt", "square"), Power()),
-    **dict.fromkeys(("maximum", "logical_or", "bitwise_or", "__or__", "__ior__"), Maximum()),
-    "minimum": Minimum(),
+_ARITHMETIC: dict[str, type[Arithmetic]] = {
+    **dict.fromkeys(("add", "__iadd__"), Add),
+    **dict.fromkeys(("sub", "rsub", "subtract"), Subtract),
+    **dict.fromkeys(("mul", "multiply"), Multiply),
+    **dict.fromkeys(("div", "true_divide"), Divide),
+    "pow": Power,
+    "maximum": Maximum,
+    "minimum": Minimum,
+}
+_WITH_NUMBERS: dict[str, Op] = {
+    "reciprocal": Divide(constant=1, reverse=True),
+    "rsqrt": Power(constant=-0.5),
+    "square": Power(constant=2),
+}
+_ALIKE: dict[str, Op] = {
+    **dict.fromkeys(("logaddexp", "lerp", "addcmul", "addcdiv"), Add()),
+    **dict.fromkeys(("logical_and", "bitwise_and", "__and__", "__iand__"), Multiply()),
+    **dict.fromkeys(("floor_divide", "remainder", "fmod"), Divide()),
+    **dict.fromkeys(("logical_or", "bitwise_or", "__or__", "__ior__"), Maximum()),
     **dict.fromkeys(("eq", "ne", "lt", "le", "gt", "ge", "logical_not", "bitwise_not"), Compare()),
     **dict.fromkeys(
         ("isnan", "isinf", "isfinite", "logical_xor", "__xor__", "__ixor__"), Compare()
     ),
+    "nan_to_num": Identity(),
 }
-_SAME = (
-    *("contiguous", "clone", "alias", "detach", "lift_fresh_copy", "lift_fresh", "positive"),
-    "nan_to_num",
-)
+_SAME = ("contiguous", "clone", "alias", "detach", "lift_fresh_copy", "lift_fresh", "positive")
 _MADE = (
     *("zeros", "ones", "full", "empty", "arange", "linspace", "scalar_tensor", "eye", "rand"),
     *("randn", "new_zeros", "new_ones", "new_full", "new_empty", "tensor", "hann_window"),
@@ -246,7 +292,9 @@ _TABLE: dict[str, Rule] = {
     **dict.fromkeys(_MADE, moves.made),
     **dict.fromkeys(_KNOWN, moves.known),
     **{name: _function(function) for name, function in _ACTIVATIONS.items()},
-    **{name: _together(op) for name, op in _POINTWISE.items()},
+    **{name: _arithmetic(kind) for name, kind in _ARITHMETIC.items()},
+    **{name: _plain(op) for name, op in _WITH_NUMBERS.items()},
+    **{name: _alike(op) for name, op in _ALIKE.items()},
     **{name: _plain(Identity()) for name in _SAME},
     **dict.fromkeys(("softmax", "_softmax", "_safe_softmax"), _softmax),
     **dict.fromkeys(("log_softmax", "_log_softmax"), _softmax),

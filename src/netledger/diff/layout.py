@@ -21,7 +21,6 @@ from netledger.ops import (
 )
 from netledger.ops.base import Op, Spatial, distinct_axes, each_axis
 from netledger.ops.conv import Convolution
-from netledger.ops.norm import SILENT
 from netledger.ops.pool import AdaptivePool, GlobalPool, Pool
 from netledger.ops.reshape import Permute, Reduce, Reshape
 
@@ -120,7 +119,7 @@ MEANS: dict[str, type[GlobalPool]] = {"mean": GlobalAvgPool, "max": GlobalMaxPoo
 
 def fields(op: Op, rank: int, last: bool | None) -> dict[str, Any]:
     """The same of an operation on a tensor of so many axes, channels last or first."""
-    return {n: _canonical(op, n, rank, last) for n in op.rules if n not in SILENT}
+    return {n: _canonical(op, n, rank, last) for n, rule in op.rules.items() if not rule.silent}
 
 
 def _canonical(op: Op, name: str, rank: int, last: bool | None) -> Any:

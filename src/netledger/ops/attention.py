@@ -9,7 +9,7 @@ from netledger.errors import ShapeError
 from netledger.formula import prod
 from netledger.graph import BIAS, WEIGHT, Parameter, Shape
 from netledger.ops.base import Op, need_rank, operation, show_shape
-from netledger.ops.fields import flag, integer
+from netledger.ops.fields import flag, integer, number
 
 
 @operation
@@ -22,6 +22,8 @@ class ScaledDotProductAttention(Op):
 
     key = "attention"
     arity = (3, 4)
+    causal: bool = flag("a query sees no later keys", default=False, silent=True)
+    scale: float | None = number("factor of the scores; by default 1/√d", default=None, silent=True)
 
     meanings: ClassVar[Mapping[str, str]] = {
         "T_q": "queries",

@@ -192,8 +192,12 @@ class Op:
 
     def describe(self, *inputs: Shape) -> str:
         """One line for people: ``96 kernels of 11×11×3, stride 4, padding 0``."""
-        given = {k: v for k, v in self.given().items() if k != "channels_last"}
-        return ", ".join(f"{k.replace('_', ' ')} {show_value(v)}" for k, v in given.items())
+        return ", ".join(self.said())
+
+    def said(self) -> list[str]:
+        """The hyperparameters given, but for the silent ones, in words."""
+        given = {k: v for k, v in self.given().items() if not self.rules[k].silent}
+        return [f"{k.replace('_', ' ')} {show_value(v)}" for k, v in given.items()]
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -205,7 +209,7 @@ class Spatial(Op):
     """An operation on maps: batch, channels and one to three spatial axes."""
 
     channels_last: bool = flag(
-        "channels on the last axis, not the second", default=True, kw_only=True
+        "channels on the last axis, not the second", default=True, kw_only=True, silent=True
     )
 
     def split(self, x: Shape) -> tuple[Any, Any, Shape]:

@@ -40,6 +40,8 @@ class Rule:
         minimum: The smallest integer allowed.
         choices: The words allowed.
         default: Its value where none is given; None then is a value of its own.
+        silent: True if no size and no count depends on it: builders need it to make the same
+            function, descriptions and comparisons leave it out.
     """
 
     kind: str
@@ -49,6 +51,7 @@ class Rule:
     minimum: int | None = None
     choices: tuple[str, ...] = ()
     default: Any = REQUIRED
+    silent: bool = False
 
     def describe(self) -> str:
         """What is allowed, in words: ``an integer of at least 1``."""
@@ -195,9 +198,11 @@ def integer(
     return _field(INTEGER, help, default, symbol=symbol, minimum=minimum, hide=hide)
 
 
-def integers(help: str, *, default: Any = REQUIRED, minimum: int | None = None) -> Any:
+def integers(
+    help: str, *, default: Any = REQUIRED, minimum: int | None = None, silent: bool = False
+) -> Any:
     """A whole number or a list of them."""
-    return _field(INTEGERS, help, default, minimum=minimum)
+    return _field(INTEGERS, help, default, minimum=minimum, silent=silent)
 
 
 def per_axis(
@@ -222,9 +227,9 @@ def padding(
     )
 
 
-def flag(help: str, *, default: Any = REQUIRED, kw_only: bool = False) -> Any:
+def flag(help: str, *, default: Any = REQUIRED, kw_only: bool = False, silent: bool = False) -> Any:
     """True or false."""
-    return _field(FLAG, help, default, kw_only)
+    return _field(FLAG, help, default, kw_only, silent=silent)
 
 
 def choice(help: str, choices: tuple[str, ...], *, default: Any = REQUIRED) -> Any:
@@ -237,9 +242,11 @@ def text(help: str, *, default: Any = REQUIRED) -> Any:
     return _field(TEXT, help, default)
 
 
-def number(help: str, *, default: Any = REQUIRED, kw_only: bool = False) -> Any:
+def number(
+    help: str, *, default: Any = REQUIRED, kw_only: bool = False, silent: bool = False
+) -> Any:
     """A number that no count depends on (a dropout rate), or a scale."""
-    return _field(NUMBER, help, default, kw_only=kw_only)
+    return _field(NUMBER, help, default, kw_only=kw_only, silent=silent)
 
 
 def dims(help: str, *, default: Any = REQUIRED) -> Any:

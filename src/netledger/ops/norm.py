@@ -16,17 +16,13 @@ def affine(shape: Shape, scale: bool, center: bool) -> tuple[Parameter, ...]:
     return (*weight, Parameter("bias", BIAS, shape)) if center else weight
 
 
-SILENT = ("channels_last", "epsilon", "momentum")
-"""Hyperparameters that no count depends on: builders need them, descriptions leave them out."""
-
-
 @operation
 class ChannelNorm(Spatial):
     """A normalisation with a scale and an offset for each channel: P = 2C."""
 
     scale: bool = flag("a learned scale per channel", default=True, kw_only=True)
     center: bool = flag("a learned offset per channel", default=True, kw_only=True)
-    epsilon: float = number("added to the variance", default=1e-5, kw_only=True)
+    epsilon: float = number("added to the variance", default=1e-5, kw_only=True, silent=True)
 
     def check(self, *inputs: Shape) -> None:
         need_rank(inputs[0], 2, 5, "a batch, channels and perhaps spatial axes")
@@ -44,9 +40,7 @@ class ChannelNorm(Spatial):
         return (names,), (names,)
 
     def describe(self, *inputs: Shape) -> str:
-        given = {k: v for k, v in self.given().items() if k not in SILENT}
-        extra = [f"{k.replace('_', ' ')} {show_value(v)}" for k, v in given.items()]
-        return ", ".join(["each channel to mean 0 and variance 1", *extra])
+        return ", ".join(["each channel to mean 0 and variance 1", *self.said()])
 
 
 @operation
@@ -57,7 +51,10 @@ class RunningNorm(ChannelNorm):
         "running mean and variance, kept as buffers", default=True, kw_only=True
     )
     momentum: float = number(
-        "share of the running statistics that stays at every step", default=0.9, kw_only=True
+        "share of the running statistics that stays at every step",
+        default=0.9,
+        kw_only=True,
+        silent=True,
     )
 
     def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:
@@ -106,7 +103,7 @@ class LayerNorm(Op):
     over: Any = integers("the axes that are normalised", default=-1)
     scale: bool = flag("a learned scale per number", default=True)
     center: bool = flag("a learned offset per number", default=True)
-    epsilon: float = number("added to the variance", default=1e-5, kw_only=True)
+    epsilon: float = number("added to the variance", default=1e-5, kw_only=True, silent=True)
 
     def check(self, *inputs: Shape) -> None:
         need_rank(inputs[0], 2, None, "a batch and features")
@@ -122,9 +119,7 @@ class LayerNorm(Op):
         return (names,), (names,)
 
     def describe(self, *inputs: Shape) -> str:
-        given = {k: v for k, v in self.given().items() if k not in SILENT}
-        extra = [f"{k.replace('_', ' ')} {show_value(v)}" for k, v in given.items()]
-        return ", ".join(["each sample's features", *extra])
+        return ", ".join(["each sample's features", *self.said()])
 
 
 @operation

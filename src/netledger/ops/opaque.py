@@ -10,7 +10,7 @@ from typing import Any
 from netledger.formula import symbol
 from netledger.graph import BIAS, BUFFER, WEIGHT, Parameter, Shape
 from netledger.ops.base import Op, operation
-from netledger.ops.fields import choice, dims, shapes, tensors, text
+from netledger.ops.fields import choice, dims, number, shapes, tensors, text
 
 
 @operation
@@ -47,6 +47,7 @@ class Constant(Op):
     arity = (0, 0)
     shape: Any = dims("its shape")
     to: str = text("its dtype", default="float32")
+    value: float | None = number("what all of them are, if that is one", default=None, silent=True)
 
     def outputs(self, *inputs: Shape) -> tuple[Shape, ...]:
         return (self.shape,)

@@ -53,10 +53,24 @@ class Activation(Op):
 
     folds = True
     function: str = choice("which function", tuple(FUNCTIONS), default="relu")
+    alpha: float | None = number(
+        "slope below 0 of leaky_relu (by default 0.01), scale below 0 of elu and celu (1)",
+        default=None,
+        silent=True,
+    )
+    low: float | None = number("smallest result of a clip", default=None, silent=True)
+    high: float | None = number("largest result of a clip", default=None, silent=True)
+    approximate: bool = flag("a gelu by way of tanh", default=False, silent=True)
 
     @property
     def kind(self) -> str:
         return FUNCTIONS[self.function]
+
+    @property
+    def below(self) -> float:
+        """What `alpha` is, said or not."""
+        usual = 0.01 if self.function == "leaky_relu" else 1.0
+        return usual if self.alpha is None else self.alpha
 
     def describe(self, *inputs: Shape) -> str:
         return "of each number by itself"
@@ -161,37 +175,49 @@ class Broadcast(Op):
 
 
 @operation
-class Add(Broadcast):
+class Arithmetic(Broadcast):
+    """An operation on tensors, and perhaps on one number that is the same everywhere."""
+
+    constant: float | None = number(
+        "a number besides the tensors, behind them", default=None, kw_only=True, silent=True
+    )
+    reverse: bool = flag(
+        "that number stands before the tensor: 1 - x", default=False, kw_only=True, silent=True
+    )
+
+
+@operation
+class Add(Arithmetic):
     """The sum, number by number."""
 
 
 @operation
-class Subtract(Broadcast):
+class Subtract(Arithmetic):
     """The difference, number by number."""
 
 
 @operation
-class Multiply(Broadcast):
+class Multiply(Arithmetic):
     """The product, number by number. No MACs: nothing is accumulated."""
 
 
 @operation
-class Divide(Broadcast):
+class Divide(Arithmetic):
     """The quotient, number by number."""
 
 
 @operation
-class Power(Broadcast):
+class Power(Arithmetic):
     """A power, number by number."""
 
 
 @operation
-class Maximum(Broadcast):
+class Maximum(Arithmetic):
     """The largest, number by number."""
 
 
 @operation
-class Minimum(Broadcast):
+class Minimum(Arithmetic):
     """The smallest, number by number."""
 
 

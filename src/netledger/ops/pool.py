@@ -91,6 +91,18 @@ class MaxPool(Pool):
 class AvgPool(Pool):
     """Average pooling."""
 
+    count_padding: bool = flag(
+        "a border given in numbers counts as zeros; one of 'same' never does",
+        default=True,
+        kw_only=True,
+        silent=True,
+    )
+
+    @property
+    def counts(self) -> bool:
+        """True if its border is a part of the average."""
+        return bool(self.count_padding and self.padding != "same")
+
 
 @operation
 class AdaptivePool(Spatial):

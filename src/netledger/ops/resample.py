@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from netledger.errors import ShapeError
 from netledger.graph import Shape
 from netledger.ops.base import Spatial, check_axes, each_axis, operation
-from netledger.ops.fields import choice, integer, padding, per_axis
+from netledger.ops.fields import choice, integer, number, padding, per_axis
 from netledger.ops.window import pads
 
 
@@ -28,6 +28,9 @@ class Pad(Spatial):
         ("zeros", "lowest", "constant", "reflect", "edge", "wrap"),
         default="zeros",
     )
+    value: float | None = number(
+        "the number of a border of one", default=None, kw_only=True, silent=True
+    )
 
     def check(self, *inputs: Shape) -> None:
         rank = len(inputs[0])
@@ -38,6 +41,11 @@ class Pad(Spatial):
         for i, (before, both) in zip(dims, pads(self.padding, len(dims)), strict=True):
             if i + min(before, 0) + min(both - before, 0) < 0:
                 raise ShapeError(f"cannot cut {-before} and {before - both} off an axis of {i}")
+
+    @property
+    def number(self) -> float | None:
+        """The number that the border is made of; None if it is not one, or not known."""
+        return {"zeros": 0.0, "lowest": -inf, "constant": self.value}.get(self.mode)
 
     def whole(self, rank: int) -> bool:
         """True if the padding names every axis, batch and channels included."""

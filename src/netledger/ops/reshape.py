@@ -261,6 +261,7 @@ class Gather(Op):
     arity = (1, 2)
     axis: int = integer("along which axis", default=0, minimum=None)
     shape: Any = dims("the shape of given indices; empty: a single one", default=())
+    index: Any = integers("the given indices, in a row", default=None, silent=True)
 
     def check(self, *inputs: Shape) -> None:
         axis(self.axis, len(inputs[0]))

@@ -265,9 +265,9 @@ def pool(site: Site) -> Written | None:
         return inline("nnx.max_pool", **named) if same(op.dilation) == 1 else None
     declared = pads(op.padding, rank)
     beyond = any(a > both - b for (b, a), (b, both) in zip(around, declared, strict=True))
-    if beyond and any(both for _, both in declared):
+    if op.counts and beyond and any(both for _, both in declared):
         return None  # some of the border counts and some does not
-    if beyond or op.padding == "same":
+    if beyond or not op.counts:
         named["count_include_pad"] = False
     return inline("nnx.avg_pool", **named)
 

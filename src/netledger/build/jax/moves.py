@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from netledger.build.source.expression import Call, Items, Raw, call
-from netledger.build.source.functions import attends, inline, slices
+from netledger.build.source.functions import attends, inline, scaling, slices
 from netledger.build.source.kinds import Written
 from netledger.build.source.plan import LINEAR, Site, batch_free, whole_steps
 from netledger.ops.base import distinct_axes, each_axis
@@ -16,6 +16,7 @@ FUNCTIONS = {
     "relu6": "nnx.relu6",
     "leaky_relu": "nnx.leaky_relu",
     "elu": "nnx.elu",
+    "gelu": "nnx.gelu",
     "selu": "nnx.selu",
     "celu": "nnx.celu",
     "silu": "nnx.silu",
@@ -37,10 +38,22 @@ FUNCTIONS = {
 
 def activation(site: Site) -> Written | None:
     """A function of each number."""
-    if site.op.function == "gelu":
-        return inline("nnx.gelu", approximate=False)
-    function = FUNCTIONS.get(site.op.function)
-    return inline(function) if function else None  # the bounds of a clip are not kept
+    op = site.op
+    if op.function == "clip":
+        return inline("jnp.clip", **_said(min=op.low, max=op.high))
+    settings = {
+        "gelu": {"approximate": op.approximate},
+        "leaky_relu": _said(negative_slope=op.alpha),
+        "elu": _said(alpha=op.alpha),
+        "celu": _said(alpha=op.alpha),
+    }
+    function = FUNCTIONS.get(op.function)
+    return inline(function, **settings.get(op.function, {})) if function else None
+
+
+def _said(**settings: Any) -> dict[str, Any]:
+    """Those that are not left to the framework, whose defaults are ours."""
+    return {name: value for name, value in settings.items() if value is not None}
 
 
 def softmax(site: Site) -> Written:
@@ -65,7 +78,7 @@ def split(site: Site) -> Written:
     )
 
 
-def flatten(site: Site) -> Written:
+def flatten(site: Site) -> Written | None:
     """A reshape; the batch stays open."""
     first, last = site.op.start_dim % site.rank, site.op.end_dim % site.rank
     if (first, last) == (1, site.rank - 1):
@@ -73,9 +86,11 @@ def flatten(site: Site) -> Written:
     return reshape(site)
 
 
-def reshape(site: Site) -> Written:
+def reshape(site: Site) -> Written | None:
     """``reshape``; the batch stays open."""
     shape = batch_free(site.made)
+    if shape is None:
+        return None
     return Written(inline=lambda x: call(f"{x[0]}.reshape", *shape))
 
 
@@ -88,13 +103,15 @@ def permute(site: Site) -> Written:
 def expand(site: Site) -> Written | None:
     """``jnp.broadcast_to``, if no size follows from another tensor."""
     first, *rest = site.made
+    if not all(isinstance(d, int) for d in rest):
+        return None
     if isinstance(first, int):
         return inline("jnp.broadcast_to", site.made)
-    if site.shape[0] is not first:
+    if len(site.node.inputs) < 2 and site.shape[0] is not first:
         return None
 
     def write(x: tuple[str, ...]) -> Any:
-        shape = Items((Raw(f"{x[0]}.shape[0]"), *rest), "()")
+        shape = Items((Raw(f"{x[-1]}.shape[0]"), *rest), "()")
         return call("jnp.broadcast_to", Raw(x[0]), shape)
 
     return Written(inline=write)
@@ -108,6 +125,8 @@ def reduce(site: Site) -> Written | None:
     keep = {"keepdims": True} if op.keepdims else {}
     if op.function == "norm":
         return inline("jnp.linalg.norm", axis=axes, **keep) if len(over) <= 1 else None
+    if op.function == "logsumexp":
+        return inline("nnx.logsumexp", axis=axes, **keep)
     return inline(f"jnp.{op.function}", axis=axes, **keep)
 
 
@@ -118,12 +137,13 @@ def border(site: Site) -> Written | None:
     found = pads(op.padding, site.rank if whole else site.rank - 2)
     widths = tuple((before, both - before) for before, both in found)
     widths = widths if whole else ((0, 0), *widths, (0, 0))
-    mode = getattr(op, "mode", "zeros")
-    if mode == "constant" or any(w < 0 for pair in widths for w in pair):
+    if any(w < 0 for pair in widths for w in pair):
         return None
-    value = float("-inf") if mode == "lowest" else 0.0
-    if mode in ("reflect", "edge", "wrap"):
-        return inline("jnp.pad", widths, mode=mode)
+    if op.mode in ("reflect", "edge", "wrap"):
+        return inline("jnp.pad", widths, mode=op.mode)
+    value = op.number
+    if value is None:
+        return None
     return inline("jnp.pad", widths, **({"constant_values": value} if value else {}))
 
 
@@ -163,14 +183,22 @@ def cast(site: Site) -> Written | None:
     )
 
 
+def constant(site: Site) -> Written | None:
+    """``jnp.full``."""
+    op = site.op
+    if op.to not in DTYPES or not all(isinstance(d, int) for d in op.shape):
+        return None
+    return Written(inline=lambda x: call("jnp.full", op.shape, op.value, Raw(f"jnp.{op.to}")))
+
+
 def attention(site: Site) -> Written | None:
     """Softmax of the scores, times the values; without a mask."""
-    if not attends(site):
+    if not attends(site) or site.op.causal:
         return None
-    size = site.shape[-1]
 
     def write(x: tuple[str, ...]) -> Any:
         query, keys, values = x
-        return Raw(f"nnx.softmax({query} @ {keys}.swapaxes(-1, -2) / {size}**0.5) @ {values}")
+        scores = f"{query} @ {keys}.swapaxes(-1, -2)"
+        return Raw(f"nnx.softmax({scores}{scaling(site)}) @ {values}")
 
     return Written(inline=write)

@@ -7,6 +7,7 @@ from typing import Any
 from netledger import ops
 from netledger.build.jax import layers, moves
 from netledger.build.source import functions
+from netledger.build.source.batches import ExpandLike
 from netledger.build.source.borders import Pads
 from netledger.build.source.expression import Raw
 from netledger.build.source.kinds import Written
@@ -64,6 +65,10 @@ WRITERS: dict[type[Op], Writer] = {
     ops.Reshape: moves.reshape,
     ops.Permute: moves.permute,
     ops.Expand: moves.expand,
+    ExpandLike: moves.expand,
+    ops.Gather: functions.taken("jnp.take"),
+    ops.Index: functions.looked_up,
+    ops.Constant: moves.constant,
     ops.Concat: functions.joined("jnp.concatenate"),
     ops.Stack: functions.joined("jnp.stack"),
     ops.Slice: functions.sliced,

@@ -263,6 +263,7 @@ class _Namer:
 
     def __init__(self, kinds: Kinds) -> None:
         self.kinds, self.taken = kinds, Taken()
+        self.automatic = _automatic(kinds)
         self.layers: dict[str, str] = {}
         self.blocks: dict[int, str] = {}
 
@@ -270,7 +271,10 @@ class _Namer:
         """Names what is in a module that occurs once."""
         for child in _spread(block, self.kinds).children:
             if isinstance(child, Leaf):
-                self.layers[child.node.name] = self.taken.make(_clean(child.node.name) or "layer")
+                name = _clean(child.node.name) or "layer"
+                if re.sub(r"_\d+$", "", name) in self.automatic:
+                    name += "_layer"  # Keras itself uses the plain word
+                self.layers[child.node.name] = self.taken.make(name)
             else:
                 self.repeated(child, self.taken.make(_clean(child.scope) or "module"))
 
@@ -284,6 +288,29 @@ class _Namer:
                 self.repeated(child, full)
             else:
                 self.layers[child.node.name] = full
+
+
+SIGNS = {
+    " + ": "add",
+    " - ": "subtract",
+    " * ": "multiply",
+    " / ": "true_divide",
+    "**": "power",
+    " @ ": "matmul",
+    "[": "get_item",
+}
+"""What Keras calls the operations behind signs."""
+
+
+def _automatic(kinds: Kinds) -> set[str]:
+    """What Keras will call the functions that are no layers, but for a number behind it."""
+    lines = []
+    for leaf in kinds.found[-1].block.leaves():
+        inline = kinds.written[leaf.node.name].inline
+        lines += [flat(inline(("x",) * len(leaf.inputs)))] if inline else []
+    code = " ".join(lines)
+    signs = {word for sign, word in SIGNS.items() if sign in code}
+    return {*re.findall(r"\bops\.(\w+)\(", code), *signs}
 
 
 def _completed(net: Natural, written: dict[str, Written]) -> dict[str, Written]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from netledger import ops
 from netledger.build.source.expression import Arg, Call, Raw, arg, call, key
+from netledger.build.source.functions import inline
 from netledger.build.source.kinds import Written
 from netledger.build.source.plan import LINEAR, Site, Writer, same, whole_steps
 from netledger.graph import BUFFER
@@ -70,12 +71,10 @@ def pad(site: Site) -> Written | None:
         elif rank == 1:
             around = pairs[0]
         return Written(Call(f"layers.ZeroPadding{rank}D", (arg("padding", around),)))
-    if op.mode != "lowest":
+    if op.number is None:
         return None
     every = ((0, 0), *pairs, (0, 0))
-    return Written(
-        inline=lambda x: call("ops.pad", Raw(x[0]), every, constant_values=float("-inf"))
-    )
+    return Written(inline=lambda x: call("ops.pad", Raw(x[0]), every, constant_values=op.number))
 
 
 def pool(site: Site) -> Written | None:
@@ -246,17 +245,26 @@ FUNCTIONS = {"log": "log", "sqrt": "sqrt", "abs": "abs", "negate": "negative", "
 
 def activation(site: Site) -> Written | None:
     """``layers.ReLU``, ``layers.Activation``."""
-    function = site.op.function
+    op, function = site.op, site.op.function
     if function == "relu":
         return Written(call("layers.ReLU"))
     if function == "leaky_relu":
-        return Written(call("layers.LeakyReLU", negative_slope=0.01))
+        return Written(call("layers.LeakyReLU", negative_slope=op.below))
+    if function == "elu" and op.below != 1:
+        return Written(call("layers.ELU", alpha=op.below))
+    if function == "celu" and op.below != 1:
+        return inline("ops.celu", alpha=op.below)
     if function == "gelu":
-        return Written(inline=lambda x: call("ops.gelu", Raw(x[0]), approximate=False))
+        return inline("ops.gelu", approximate=op.approximate)
+    if function == "clip":
+        low, high = (
+            float(s + "inf") if b is None else b for s, b in (("-", op.low), ("", op.high))
+        )
+        return inline("ops.clip", low, high)
     if function in FUNCTIONS:
-        return Written(inline=lambda x: call(f"ops.{FUNCTIONS[function]}", Raw(x[0])))
+        return inline(f"ops.{FUNCTIONS[function]}")
     if function not in WORDS:
-        return None  # the bounds of a clip are not kept
+        return None
     return Written(Call("layers.Activation", (arg("activation", WORDS[function]),)))
 
 

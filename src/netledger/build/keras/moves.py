@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from netledger.build.source.expression import Call, Items, Raw, arg, call, key
-from netledger.build.source.functions import attends, chained, slices
+from netledger.build.source.functions import (
+    attends,
+    chained,
+    folded,
+    inline,
+    looks_up,
+    scaling,
+    slices,
+)
 from netledger.build.source.kinds import Written
-from netledger.build.source.plan import Site, Writer
+from netledger.build.source.plan import Site, Writer, batch_free
 from netledger.ops.base import distinct_axes, each_axis
 
 
 def reshape(site: Site) -> Written | None:
-    """``layers.Reshape``: the batch stays."""
+    """``layers.Reshape`` where the batch stays; else `keras.ops.reshape`."""
     if site.made[0] != site.shape[0] or not all(isinstance(d, int) for d in site.made[1:]):
-        return None
+        shape = batch_free(site.made)
+        if shape is None:
+            return None
+        return Written(inline=lambda x: call("ops.reshape", Raw(x[0]), shape))
     return Written(Call("layers.Reshape", (arg("target_shape", site.made[1:]),)))
 
 
@@ -24,10 +35,12 @@ def flatten(site: Site) -> Written | None:
     return reshape(site)
 
 
-def permute(site: Site) -> Written | None:
-    """``layers.Permute``: the batch stays where it is."""
+def permute(site: Site) -> Written:
+    """``layers.Permute`` where the batch stays where it is; else `keras.ops.transpose`."""
     order = each_axis(site.op.order, 1)
-    return Written(Call("layers.Permute", (arg("dims", order[1:]),))) if order[0] == 0 else None
+    if order[0] == 0:
+        return Written(Call("layers.Permute", (arg("dims", order[1:]),)))
+    return Written(inline=lambda x: call("ops.transpose", Raw(x[0]), order))
 
 
 def merge(name: str, sign: str = "") -> Writer:
@@ -35,6 +48,8 @@ def merge(name: str, sign: str = "") -> Writer:
 
     def write(site: Site) -> Written | None:
         shapes = [t.shape for t in site.row.input_types]
+        if getattr(site.op, "constant", None) is not None:
+            return chained(sign)(site) if sign else folded(f"ops.{name.lower()}")(site)
         if len({(len(shape), shape[:1]) for shape in shapes}) == 1:
             return Written(Call(f"layers.{name}"))
         return chained(sign)(site) if sign else None  # such layers would stretch another axis
@@ -47,6 +62,31 @@ def concat(site: Site) -> Written:
     axis = site.op.axis % site.rank
     last = -1 if axis == site.rank - 1 else axis
     return Written(Call("layers.Concatenate", (key("axis", last, -1),)))
+
+
+def expand(site: Site) -> Written | None:
+    """`keras.ops.broadcast_to`; to the batch of another tensor, a sum with zeros of it."""
+    if len(site.node.inputs) < 2:
+        known = all(isinstance(d, int) for d in site.made)
+        return inline("ops.broadcast_to", site.made) if known else None
+    like = site.row.input_types[1].shape
+    if len(like) != len(site.made) or site.shape[1:] != site.made[1:] or site.shape[0] != 1:
+        return None
+    one = ", :1" * (len(like) - 1)
+    return Written(inline=lambda x: Raw(f"{x[0]} + ops.zeros_like({x[1]}[:{one}])"))
+
+
+def looked_up(site: Site) -> Written | None:
+    """`keras.ops.take`: rows of a table."""
+    return inline("ops.take", axis=0) if looks_up(site) else None
+
+
+def constant(site: Site) -> Written | None:
+    """`keras.ops.full`."""
+    op = site.op
+    if not all(isinstance(d, int) for d in op.shape):
+        return None
+    return Written(inline=lambda x: call("ops.full", op.shape, op.value, op.to))
 
 
 def split(site: Site) -> Written | None:
@@ -71,14 +111,13 @@ def reduce(site: Site) -> Written | None:
 
 def attention(site: Site) -> Written | None:
     """Softmax of the scores, times the values; without a mask."""
-    if not attends(site):
+    if not attends(site) or site.op.causal:
         return None
-    size = site.shape[-1]
 
     def write(x: tuple[str, ...]) -> Raw:
         query, keys, values = x
         scores = f"{query} @ ops.swapaxes({keys}, -1, -2)"
-        return Raw(f"ops.softmax({scores} / {size}**0.5) @ {values}")
+        return Raw(f"ops.softmax({scores}{scaling(site)}) @ {values}")
 
     return Written(inline=write)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from netledger import ops
 from netledger.build.keras import layers, moves, windows
 from netledger.build.source import functions
+from netledger.build.source.batches import ExpandLike
 from netledger.build.source.expression import call
 from netledger.build.source.kinds import Written
 from netledger.build.source.plan import Table, Writer
@@ -55,6 +56,11 @@ WRITERS: dict[type[Op], Writer] = {
     ops.Flatten: moves.flatten,
     ops.Reshape: moves.reshape,
     ops.Permute: moves.permute,
+    ops.Expand: moves.expand,
+    ExpandLike: moves.expand,
+    ops.Gather: functions.taken("ops.take"),
+    ops.Index: moves.looked_up,
+    ops.Constant: moves.constant,
     ops.Concat: moves.concat,
     ops.Stack: functions.joined("ops.stack"),
     ops.Slice: functions.sliced,

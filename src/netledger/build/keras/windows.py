@@ -22,7 +22,7 @@ def fits(op: Any, around: Pads, spatial: tuple[int, ...]) -> Op | None:
     assert isinstance(op, Pool)
     if isinstance(op, ops.AvgPool) and word != "valid":
         _check_average(op, word)
-        if op.padding != "same" and any(b for b, _ in around):
+        if op.counts and any(b for b, _ in around):
             return None  # zeros count
     return _replaced(op, word)
 
@@ -38,7 +38,7 @@ def _replaced(op: Any, word: str) -> Op | None:
 def _check_average(op: ops.AvgPool, word: str) -> None:
     """What hangs over the map or is left out of an average, Keras must be able to leave out."""
     overhangs = op.rounding != "floor"
-    if (overhangs or op.padding == "same") and word != "same":
+    if (overhangs or not op.counts) and word != "same":
         raise BuildError("Keras cannot leave out of an average what lies outside of the map")
     if overhangs and op.padding not in (0, "valid", "same"):
         raise BuildError("Keras cannot count some of the padding in an average and not the rest")

@@ -89,7 +89,7 @@ def pool(kind: str) -> Any:
         else:
             around = padded(place, op.step, op.spacing)
         if kind == "AveragePool" and any(map(any, around)):
-            fields["count_include_pad"] = int(not isinstance(op.padding, str))
+            fields["count_include_pad"] = int(op.counts)
         if kind == "MaxPool":
             fields["dilations"] = each_axis(op.spacing, rank)
         place.make(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from onnx import helper, numpy_helper
 
 from netledger.build.onnx.writer import Place, Rule, element_type
 from netledger.formula import Formula
@@ -13,9 +14,9 @@ from netledger.graph import BATCH
 from netledger.ops.base import each_axis
 from netledger.ops.window import pads
 
-FUNCTIONS: dict[str, tuple[str, dict[str, float]]] = {
+FUNCTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "relu": ("Relu", {}),
-    "leaky_relu": ("LeakyRelu", {"alpha": 0.01}),
+    "leaky_relu": ("LeakyRelu", {}),
     "elu": ("Elu", {}),
     "selu": ("Selu", {}),
     "celu": ("Celu", {}),
@@ -43,20 +44,24 @@ def activation(place: Place) -> None:
     x = place.value()
     if name in FUNCTIONS:
         kind, given = FUNCTIONS[name]
+        if name in ("leaky_relu", "elu", "celu"):
+            given = {"alpha": float(place.op.below)}
+        if place.op.approximate:
+            given = {"approximate": "tanh"}
         place.make(kind, [x], **given)
-    elif name == "relu6":
-        bounds = [place.constant(w, number(place, v)) for w, v in (("low", 0), ("high", 6))]
+    elif name in ("relu6", "clip"):
+        ends = (0, 6) if name == "relu6" else (place.op.low, place.op.high)
+        named = zip(("low", "high"), ends, strict=True)
+        bounds = ["" if v is None else place.constant(w, number(place, v)) for w, v in named]
         place.make("Clip", [x, *bounds])
     elif name == "silu":
         place.make("Mul", [x, place.step("Sigmoid", [x])])
     else:
-        raise place.cannot(f"the settings of {name!r} are not known")
+        raise place.cannot(f"no operator for {name!r} is written")
 
 
 def number(place: Place, value: float) -> Any:
     """A number of the first input's dtype."""
-    from onnx import helper
-
     return np.array(value, helper.tensor_dtype_to_np_dtype(element_type(place.types[0].dtype)))
 
 
@@ -81,10 +86,12 @@ def elementwise(kind: str, several: str = "") -> Rule:
     """Of tensors that stretch to one shape; `several` is the operator for more than two."""
 
     def rule(place: Place) -> None:
-        count = len(place.node.inputs)
-        if count < 2:
-            raise place.cannot("its constant is not in the graph")
         values = place.values()
+        constant = getattr(place.op, "constant", None)
+        if constant is not None:
+            besides = place.constant("constant", number(place, constant))
+            values = [besides, *values] if place.op.reverse else [*values, besides]
+        count = len(values)
         if count > 2 and not several:
             for value in values[1:-1]:
                 values[0] = place.step(kind, [values[0], value])
@@ -186,10 +193,27 @@ def cut(place: Place) -> None:
 
 
 def gather(place: Place) -> None:
-    """Entries of an axis, by the indices of a second input."""
-    if len(place.node.inputs) < 2:
-        raise place.cannot("its indices are not in the graph")
-    place.make("Gather", place.values(), axis=place.op.axis % place.rank)
+    """Entries of an axis, by the indices of a second input, or by given ones."""
+    op, values = place.op, place.values()
+    if len(values) < 2:
+        indices = np.array(op.index, np.int64).reshape(place.ints("a size", op.shape))
+        values.append(place.constant("index", indices))
+    place.make("Gather", values, axis=op.axis % place.rank)
+
+
+def looked_up(place: Place) -> None:
+    """Entries of the first axis."""
+    if each_axis(place.op.over, 1) not in ((0,), (-place.rank,)):
+        raise place.cannot("it indexes another axis than the first")
+    place.make("Gather", place.values(), axis=0)
+
+
+def constant(place: Place) -> None:
+    """One number in a shape."""
+    op = place.op
+    value = np.array([op.value], helper.tensor_dtype_to_np_dtype(element_type(op.to)))
+    shape = _ints(place, "shape", op.shape)
+    place.make("ConstantOfShape", [shape], value=numpy_helper.from_array(value))
 
 
 def split(place: Place) -> None:
@@ -205,15 +229,15 @@ def split(place: Place) -> None:
 def pad(place: Place) -> None:
     """A border: of zeros, of what a maximum ignores, or of the map itself."""
     op, rank = place.op, place.rank
-    if op.mode == "constant":
-        raise place.cannot("the graph does not say which number the border is made of")
     whole = op.whole(rank)
     found = pads(op.padding, rank if whole else rank - 2)
     found = found if whole else ((0, 0), (0, 0), *found)
     sides = [before for before, _ in found] + [total - before for before, total in found]
     inputs = [place.value(), _ints(place, "pads", sides)]
-    if op.mode == "lowest":
-        inputs.append(place.constant("lowest", number(place, -np.inf)))
+    if op.number:
+        inputs.append(place.constant("value", number(place, op.number)))
+    elif op.mode == "constant":
+        raise place.cannot("the graph does not say which number the border is made of")
     mode = op.mode if op.mode in ("reflect", "edge", "wrap") else "constant"
     place.make("Pad", inputs, mode=mode)
 
@@ -259,12 +283,15 @@ REDUCTIONS = {
     "min": "ReduceMin",
     "prod": "ReduceProd",
     "norm": "ReduceL2",
+    "logsumexp": "ReduceLogSumExp",
 }
 
 
 def reduce(place: Place) -> None:
     """One number over some axes."""
     op = place.op
+    if op.function not in REDUCTIONS:
+        raise place.cannot(f"{op.function!r} over axes")
     over = [a % place.rank for a in each_axis(op.over, 1)]
     axes = place.constant("axes", np.array(over, np.int64))
     place.make(REDUCTIONS[op.function], [place.value(), axes], keepdims=int(op.keepdims))

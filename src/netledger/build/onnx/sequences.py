@@ -117,14 +117,18 @@ def _last(place: Place, state: str) -> str:
 def attention(place: Place) -> None:
     """softmax(QKᵀ/√d)V, in operators of their own where there are no heads."""
     if place.rank == 4 and all(len(shape) == 4 for shape in place.shapes[:3]):
-        return place.make("Attention", place.values())
+        given = {"is_causal": int(place.op.causal) or None, "scale": place.op.scale}
+        return place.make("Attention", place.values(), **given)
     q, k, v, *mask = place.values()
     rank = len(place.shapes[1])
     if len({len(shape) for shape in place.shapes[:3]}) > 1:
         raise place.cannot("queries, keys and values of different numbers of axes")
+    if place.op.causal:
+        raise place.cannot("queries that see no later keys, without an axis of heads")
     turned = place.step("Transpose", [k], perm=(*range(rank - 2), rank - 1, rank - 2))
     (features,) = place.ints("the features", place.shapes[0][-1:])
-    root = place.constant("scale", np.float32(features**-0.5))
+    scale = features**-0.5 if place.op.scale is None else place.op.scale
+    root = place.constant("scale", np.float32(scale))
     scores = place.step("Mul", [place.step("MatMul", [q, turned]), root])
     if mask:
         scores = place.step("Add", [scores, mask[0]])

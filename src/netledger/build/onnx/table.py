@@ -78,7 +78,8 @@ TABLE: dict[type[Op], Rule] = {
     ops.PixelShuffle: moves.pixel_shuffle,
     ops.Reduce: moves.reduce,
     ops.Tensor: moves.tensor,
-    ops.Constant: without("the graph does not say which numbers these are"),
+    ops.Index: moves.looked_up,
+    ops.Constant: moves.constant,
     ops.Opaque: without("no rule describes what it computes"),
     ops.Inventory: without("there is no graph, only stored tensors"),
 }

@@ -164,7 +164,8 @@ def statements(passed: Forward, kinds: Kinds) -> list[str]:
             and targets == ", ".join(step.outputs)
         ):
             return [*found, *lines(value, 2, "return ")]
-        found += lines(value, 2, f"{targets} = ")
+        if flat(value) != targets:
+            found += lines(value, 2, f"{targets} = ")
     returned = tuple(map(Raw, passed.returned))
     result: Any = returned[0] if len(returned) == 1 else Raw(", ".join(passed.returned))
     return [*found, *lines(result, 2, "return ")]

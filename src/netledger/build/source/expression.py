@@ -137,6 +137,8 @@ def literal(value: Any) -> str:
         return '"' + ascii(value)[1:-1].replace("\\'", "'").replace('"', '\\"') + '"'
     if isinstance(value, float) and value in (float("inf"), float("-inf")):
         return f'float("{value}")'
+    if isinstance(value, float) and value != value:
+        return 'float("nan")'
     if value is None or type(value) in (bool, int, float):
         return repr(value)
     raise TypeError(f"{type(value).__name__} is no literal")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
-from netledger.build.source.expression import Items, Raw, call
+from netledger.build.source.expression import Items, Raw, call, literal
 from netledger.build.source.kinds import Written
 from netledger.build.source.plan import Site, Writer
+from netledger.ops.base import each_axis
 
 
 def inline(function: str, *args: Any, **named: Any) -> Written:
@@ -19,21 +21,30 @@ def simple(function: str) -> Writer:
     return lambda site: inline(function)
 
 
+def operands(op: Any, x: tuple[str, ...]) -> list[str]:
+    """The tensors of an operation, and the number that it takes besides."""
+    if op.constant is None:
+        return list(x)
+    number = literal(op.constant)
+    return [f"({number})" if op.constant < 0 else number, *x] if op.reverse else [*x, number]
+
+
 def chained(sign: str) -> Writer:
     """Tensors with a sign between them: ``x + y``."""
-    return lambda site: Written(inline=lambda x: Raw(sign.join(x)))
+    return lambda site: Written(inline=lambda x: Raw(sign.join(operands(site.op, x))))
 
 
 def folded(function: str) -> Writer:
     """A function of two tensors, over as many as there are."""
 
-    def fold(x: tuple[str, ...]) -> Any:
-        value: Any = Raw(x[0])
-        for name in x[1:]:
-            value = call(function, value, Raw(name))
-        return value
+    def write(site: Site) -> Written:
+        def fold(x: tuple[str, ...]) -> Any:
+            values: list[Any] = [Raw(part) for part in operands(site.op, x)]
+            return reduce(lambda so_far, other: call(function, so_far, other), values)
 
-    return lambda site: Written(inline=fold)
+        return Written(inline=fold)
+
+    return write
 
 
 def average(site: Site) -> Written:
@@ -61,6 +72,40 @@ def sliced(site: Site) -> Written:
     return Written(inline=lambda x: Raw(f"{x[0]}[{inside}]"))
 
 
+def indexed(site: Site) -> Written | None:
+    """Python's own indexing, by one number or by a tensor of numbers."""
+    op = site.op
+    before = ":, " * (op.axis % site.rank)
+    if len(site.node.inputs) == 2:
+        return Written(inline=lambda x: Raw(f"{x[0]}[{before}{x[1]}]"))
+    if op.shape or not isinstance(op.index, int):
+        return None
+    return Written(inline=lambda x: Raw(f"{x[0]}[{before}{op.index}]"))
+
+
+def taken(function: str) -> Writer:
+    """A function that takes entries of an axis by number: one of them is Python's own index."""
+
+    def write(site: Site) -> Written | None:
+        axis = site.op.axis % site.rank
+        many = len(site.node.inputs) == 2
+        return inline(function, axis=axis) if many else indexed(site)
+
+    return write
+
+
+def looks_up(site: Site) -> bool:
+    """Whether entries of the first axis alone are chosen."""
+    return each_axis(site.op.over, 1) in ((0,), (-site.rank,))
+
+
+def looked_up(site: Site) -> Written | None:
+    """Rows of a table, by a tensor of their numbers."""
+    if not looks_up(site):
+        return None
+    return Written(inline=lambda x: Raw(f"{x[0]}[{x[1]}]"))
+
+
 def where(function: str) -> Writer:
     """One of two tensors, as a third one says."""
     # Of fewer than three inputs, the other number is not kept.
@@ -82,6 +127,12 @@ def attends(site: Site) -> bool:
     """Whether attention is that of queries to as many heads of keys, without a mask."""
     same = site.row.input_types[1].shape[:-2] == site.shape[:-2]
     return len(site.node.inputs) == 3 and bool(same)
+
+
+def scaling(site: Site) -> str:
+    """What the scores of attention are multiplied with, or divided by."""
+    scale = site.op.scale
+    return f" / {site.shape[-1]}**0.5" if scale is None else f" * {scale!r}"
 
 
 def slices(site: Site) -> tuple[int, ...]:

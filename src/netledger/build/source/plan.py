@@ -6,14 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from netledger.build.source.batches import with_batches
 from netledger.build.source.borders import Fits, with_borders
 from netledger.build.source.kinds import Written
 from netledger.build.source.natural import Natural, natural
 from netledger.errors import BuildError, NetledgerError
 from netledger.formula import Formula
-from netledger.graph import BATCH, Graph, Node, Shape
+from netledger.graph import Graph, Node, Shape
 from netledger.ledger import Row
-from netledger.ops import Constant, Inventory, Opaque
+from netledger.ops import Activation, Constant, Gather, Inventory, Opaque
 from netledger.ops.base import Op
 from netledger.ops.pointwise import Broadcast
 
@@ -101,7 +102,7 @@ class Table:
             BuildError: If something of it is not known.
         """
         check_known(graph, self.name)
-        net = natural(graph, channels_last=self.channels_last)
+        net = with_batches(natural(graph, channels_last=self.channels_last))
         return with_borders(net, self.fits)
 
     def write(self, net: Natural) -> dict[str, Written]:
@@ -149,7 +150,7 @@ def check_known(graph: Graph, target: str) -> None:
                 received=f"{name}: {t}",
             )
     for node in graph.nodes:
-        reason = _unknown(node.op, len(node.inputs))
+        reason = _untold(node) or _unknown(node.op, len(node.inputs))
         if reason:
             raise BuildError(
                 f"cannot be built in {target}: {reason}",
@@ -164,11 +165,19 @@ def _unknown(op: Op, inputs: int) -> str:
         return "the file lists tensors, but not how they are connected"
     if isinstance(op, Opaque):
         return op.reason
-    if isinstance(op, Constant):
+    if isinstance(op, Constant) and op.value is None:
         return "the numbers of a constant are not kept in the books"
-    if isinstance(op, Broadcast) and inputs < 2:
+    if isinstance(op, Broadcast) and inputs < 2 and getattr(op, "constant", None) is None:
         return "it takes a constant whose value is not kept in the books"
+    if isinstance(op, Gather) and inputs < 2 and op.index is None:
+        return "its indices are not kept in the books"
+    if isinstance(op, Activation) and op.function == "clip" and op.low is op.high is None:
+        return "its bounds are not kept in the books"
     return ""
+
+
+def _untold(node: Node) -> str:
+    return f"its {node.untold} is not kept in the books" if node.untold else ""
 
 
 def same(value: Any) -> Any:
@@ -178,9 +187,11 @@ def same(value: Any) -> Any:
     return value
 
 
-def batch_free(shape: Shape) -> tuple[int, ...]:
-    """A shape with −1 for the batch."""
-    return tuple(-1 if d is BATCH else d for d in shape)  # type: ignore[misc]
+def batch_free(shape: Shape) -> tuple[int, ...] | None:
+    """A shape with −1 for the batch, or a multiple of it; None if there are two of them."""
+    if sum(isinstance(d, Formula) for d in shape) > 1:
+        return None
+    return tuple(-1 if isinstance(d, Formula) else d for d in shape)
 
 
 LINEAR = ("linear", "bilinear", "trilinear")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +25,7 @@ def fits(op: Any, around: Pads, spatial: tuple[int, ...]) -> Op | None:
     if isinstance(op, Convolution):
         return op if equal else None
     assert isinstance(op, Pool)
-    if isinstance(op, ops.AvgPool) and op.padding == "same" and not equal:
+    if isinstance(op, ops.AvgPool) and not op.counts and not equal:
         raise BuildError("PyTorch has no average pooling that leaves out padding on one side only")
     kernel = each_axis(op.kernel_size, len(spatial))
     small = all(2 * before <= k for (before, _), k in zip(around, kernel, strict=True))
@@ -100,10 +101,10 @@ def border(site: Site) -> Written | None:
     widths = same(tuple(w for before, both in reversed(pairs) for w in (before, both - before)))
     if op.mode in BORDERS:
         return Written(Call(f"nn.{BORDERS[op.mode]}Pad{rank}d", (arg("padding", widths),)))
-    if op.mode != "lowest":
-        return None  # the number is not kept
-    lowest = (arg("padding", widths), arg("value", float("-inf")))
-    return Written(Call(f"nn.ConstantPad{rank}d", lowest))
+    number = op.number
+    if number is None:
+        return None
+    return Written(Call(f"nn.ConstantPad{rank}d", (arg("padding", widths), arg("value", number))))
 
 
 def pool(site: Site) -> Written:
@@ -124,7 +125,7 @@ def pool(site: Site) -> Written:
     if isinstance(op, ops.MaxPool):
         args.append(key("dilation", same(op.dilation), 1))
         return Written(Call(f"nn.MaxPool{rank}d", tuple(args)))
-    args.append(key("count_include_pad", not (op.padding == "same" and any(before)), True))
+    args.append(key("count_include_pad", op.counts or not any(before), True))
     return Written(Call(f"nn.AvgPool{rank}d", tuple(args)))
 
 
@@ -295,11 +296,25 @@ ACTIVATIONS: dict[str, tuple[str, str]] = {
 
 def activation(site: Site) -> Written | None:
     """A module in a chain, a function elsewhere."""
-    if site.op.function not in ACTIVATIONS:
-        return None  # the bounds of a clip are not kept
-    module, function = ACTIVATIONS[site.op.function]
-    made = Call(module) if module else None
-    return Written(made, lambda x: call(function, Raw(x[0])))
+    op = site.op
+    if op.function == "clip":
+        bounds = (key("min", op.low, None), key("max", op.high, None))
+        return Written(inline=lambda x: Call("torch.clamp", (arg("x", Raw(x[0])), *bounds)))
+    if op.function not in ACTIVATIONS:
+        return None
+    module, function = ACTIVATIONS[op.function]
+    ends = SETTINGS.get(op.function, lambda op: ())(op)
+    made = Call(module, ends) if module else None
+    return Written(made, lambda x: Call(function, (arg("x", Raw(x[0])), *ends)))
+
+
+SETTINGS: dict[str, Callable[[Any], tuple[Arg, ...]]] = {
+    "leaky_relu": lambda op: (key("negative_slope", op.below, 0.01),),
+    "elu": lambda op: (key("alpha", op.below, 1.0),),
+    "celu": lambda op: (key("alpha", op.below, 1.0),),
+    "gelu": lambda op: (key("approximate", "tanh" if op.approximate else "none", "none"),),
+}
+"""What functions are told besides, where that is not what they do anyway."""
 
 
 def softmax(site: Site) -> Written:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from netledger.build.source import functions
 from netledger.build.source.expression import Call, Items, Raw, arg, call, key
 from netledger.build.source.functions import attends, inline
 from netledger.build.source.kinds import Written
-from netledger.build.source.plan import Site, batch_free
+from netledger.build.source.plan import Site, Writer, batch_free
 from netledger.ops.base import distinct_axes, each_axis
 
 
@@ -29,9 +30,11 @@ def split(site: Site) -> Written:
     )
 
 
-def reshape(site: Site) -> Written:
+def reshape(site: Site) -> Written | None:
     """``Tensor.reshape``; the batch stays open."""
     shape = batch_free(site.made)
+    if shape is None:
+        return None
     return Written(inline=lambda x: call(f"{x[0]}.reshape", *shape))
 
 
@@ -43,12 +46,15 @@ def permute(site: Site) -> Written:
 
 def expand(site: Site) -> Written | None:
     """``Tensor.expand``."""
-    shape = site.op.shape
-    if any(not isinstance(d, int) for d in shape):
-        if site.shape[0] is not shape[0]:  # the batch of another tensor
-            return None
-        return Written(inline=lambda x: call(f"{x[0]}.expand", *batch_free(shape)))
-    return Written(inline=lambda x: call(f"{x[0]}.expand", *shape))
+    first, *rest = site.op.shape
+    if not all(isinstance(d, int) for d in rest):
+        return None
+    if len(site.node.inputs) == 2:  # the batch of another tensor
+        return Written(inline=lambda x: call(f"{x[0]}.expand", Raw(f"{x[1]}.shape[0]"), *rest))
+    if not isinstance(first, int) and site.shape[0] is not first:
+        return None
+    size = first if isinstance(first, int) else -1
+    return Written(inline=lambda x: call(f"{x[0]}.expand", size, *rest))
 
 
 def reduce(site: Site) -> Written | None:
@@ -90,5 +96,32 @@ def cast(site: Site) -> Written | None:
 
 
 def attention(site: Site) -> Written | None:
-    """``F.scaled_dot_product_attention``, without a mask."""
-    return inline("F.scaled_dot_product_attention") if attends(site) else None
+    """``F.scaled_dot_product_attention``."""
+    op = site.op
+    if not attends(site):
+        return None
+    named = {"is_causal": op.causal or None, "scale": op.scale}
+    said = {name: value for name, value in named.items() if value is not None}
+    return inline("F.scaled_dot_product_attention", **said)
+
+
+def bounded(function: str, bound: str) -> Writer:
+    """``torch.maximum``, ``torch.minimum``; of one tensor and a number ``torch.clamp``."""
+
+    def write(site: Site) -> Written | None:
+        number = site.op.constant
+        if number is None:
+            return functions.folded(function)(site)
+        return inline("torch.clamp", **{bound: number})
+
+    return write
+
+
+def constant(site: Site) -> Written | None:
+    """``torch.full``."""
+    op = site.op
+    if op.to not in DTYPES or not all(isinstance(d, int) for d in op.shape):
+        return None
+    dtype = key("dtype", Raw(f"torch.{op.to}"), Raw("torch.float32"))
+    made = Call("torch.full", (arg("size", op.shape), arg("fill_value", op.value), dtype))
+    return Written(inline=lambda x: made)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from netledger import ops
 from netledger.build.source import functions
+from netledger.build.source.batches import ExpandLike
 from netledger.build.source.expression import call
 from netledger.build.source.kinds import Written
 from netledger.build.source.plan import Table, Writer
@@ -43,8 +44,8 @@ WRITERS: dict[type[Op], Writer] = {
     ops.Multiply: functions.chained(" * "),
     ops.Divide: functions.chained(" / "),
     ops.Power: functions.chained("**"),
-    ops.Maximum: functions.folded("torch.maximum"),
-    ops.Minimum: functions.folded("torch.minimum"),
+    ops.Maximum: moves.bounded("torch.maximum", "min"),
+    ops.Minimum: moves.bounded("torch.minimum", "max"),
     ops.Average: functions.average,
     ops.Where: functions.where("torch.where"),
     ops.RNN: layers.recurrent("RNN"),
@@ -56,6 +57,10 @@ WRITERS: dict[type[Op], Writer] = {
     ops.Reshape: moves.reshape,
     ops.Permute: moves.permute,
     ops.Expand: moves.expand,
+    ExpandLike: moves.expand,
+    ops.Gather: functions.indexed,
+    ops.Index: functions.looked_up,
+    ops.Constant: moves.constant,
     ops.Concat: functions.joined("torch.cat", "dim"),
     ops.Stack: functions.joined("torch.stack", "dim"),
     ops.Slice: functions.sliced,

@@ -209,7 +209,15 @@ class Call:
             order = (*words, "")
             self.stored.sort(key=lambda one: order.index(group_of(one.path, words)))
 
-    def add(self, op: Op, *inputs: str, part: str = "", slots: Slots = (), outputs: int = 1) -> str:
+    def add(
+        self,
+        op: Op,
+        *inputs: str,
+        part: str = "",
+        slots: Slots = (),
+        outputs: int = 1,
+        untold: str = "",
+    ) -> str:
         """Adds a node; returns its (first) value.
 
         Args:
@@ -218,6 +226,7 @@ class Call:
             part: What it is within the layer; empty for the layer as such.
             slots: What the file is expected to store for it, in order.
             outputs: How many values it makes.
+            untold: What the layer says of its function that `op` does not.
         """
         recorded = None
         if self.stored is not None and slots:
@@ -239,6 +248,7 @@ class Call:
             trainable=self.trainable,
             recorded=None if recorded is None else Recorded((), recorded),
             dtype=self.dtypes.stores if self.dtypes.stores != self.dtypes.computes else "",
+            untold=untold,
         )
         return self.reading.add(node, f"{self.path}|{part}")
 

@@ -238,7 +238,8 @@ def scaled_sum(call: Call) -> str:
     """``CustomScaleLayer`` of Inception-ResNet: x + constant × y."""
     if len(call.inputs) != 2:
         raise FieldError(f"CustomScaleLayer takes two values; got {len(call.inputs)}")
-    scaled = call.add(Multiply(), call.inputs[1], part="scaled")
+    factor = Multiply(constant=call.config.number("scale", 1.0))
+    scaled = call.add(factor, call.inputs[1], part="scaled")
     return call.add(Add(), call.first, scaled)
 
 

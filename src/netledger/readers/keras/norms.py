@@ -92,7 +92,8 @@ def group_norm(call: Call) -> list[str]:
 
 def unit_norm(call: Call) -> str:
     """``UnitNormalization``: nothing is learned."""
-    return call.add(LayerNorm(list(call.config.integers("axis", -1)), scale=False, center=False))
+    op = LayerNorm(list(call.config.integers("axis", -1)), scale=False, center=False)
+    return call.add(op, untold="length, which is no variance")
 
 
 def normalization(call: Call) -> list[str]:
@@ -101,8 +102,11 @@ def normalization(call: Call) -> list[str]:
     stored = call.config.get("mean") is None
     if last is None:
         return _other(call, "a normalisation over these axes")
-    op = BatchNorm(scale=False, center=False, running_stats=stored, channels_last=last)
-    value = call.add(op, slots=(STATISTIC, STATISTIC) if stored else ())
+    op = BatchNorm(scale=False, center=False, running_stats=stored, epsilon=0.0, channels_last=last)
+    untold = "" if stored else "mean"
+    if call.config.get("invert"):
+        untold = "invert=True"
+    value = call.add(op, slots=(STATISTIC, STATISTIC) if stored else (), untold=untold)
     if stored:
         call.add(Tensor([], "buffer", "int32"), part="count", slots=(STATISTIC,))
     return [value]

@@ -36,6 +36,7 @@ from netledger.ops import (
 )
 from netledger.ops.base import Op, axis
 from netledger.ops.linear import spelled_out
+from netledger.ops.pointwise import Arithmetic
 from netledger.readers.keras.activations import activation_op
 from netledger.readers.keras.call import Call, LayerRule
 from netledger.readers.keras.inbound import Value
@@ -58,6 +59,55 @@ def plain(op: Op) -> LayerRule:
     return lambda call: call.add(op)
 
 
+def arithmetic(kind: type[Arithmetic]) -> LayerRule:
+    """Of two tensors, or of a tensor and a number."""
+
+    def rule(call: Call) -> str:
+        pair = [argument(call, name, old, at=i) for i, (name, old) in enumerate(_TERMS)]
+        numbers = [x for x in pair if isinstance(x, int | float) and not isinstance(x, bool)]
+        if len(call.inputs) == 1 and len(numbers) == 1:
+            return call.add(kind(constant=numbers[0], reverse=numbers[0] is pair[0]))
+        return call.add(kind())
+
+    return rule
+
+
+_TERMS = (("x1", "x"), ("x2", "y"))
+"""What Keras 3 calls the two, and what TensorFlow does."""
+
+
+def clip(call: Call) -> str:
+    """``clip`` to two numbers."""
+    low, high = (argument(call, n, o, at=i) for n, o, i in _BOUNDS)
+    ends = [b if isinstance(b, int | float) else None for b in (low, high)]
+    untold = "" if ends == [low, high] else "bounds"
+    return call.add(Activation("clip", low=ends[0], high=ends[1]), call.first, untold=untold)
+
+
+_BOUNDS = (("x_min", "clip_value_min", 1), ("x_max", "clip_value_max", 2))
+
+
+def function(name: str) -> LayerRule:
+    """A function of each number, with its settings."""
+    setting, usual = {
+        "leaky_relu": ("negative_slope", 0.2),
+        "elu": ("alpha", 1.0),
+        "celu": ("alpha", 1.0),
+    }.get(name, ("", None))
+
+    def rule(call: Call) -> str:
+        op = activation_op(name) or Identity()
+        if setting:
+            alpha = argument(call, setting, at=1, default=usual)
+            return call.add(Activation(name, alpha=None if alpha == 1 else alpha), call.first)
+        if name == "gelu":  # of the functions, not of the layers, by way of tanh unless told so
+            tanh = argument(call, "approximate", at=1, default=True)
+            return call.add(Activation(name, approximate=bool(tanh)), call.first)
+        return call.add(op)
+
+    return rule
+
+
 def reduce(function: str) -> LayerRule:
     """A number over some axes."""
 
@@ -65,7 +115,8 @@ def reduce(function: str) -> LayerRule:
         over = argument(call, "axis", at=1, default=list(range(len(call.shape))))
         keep = argument(call, "keepdims", at=2, default=False)
         op = Reduce(over, keepdims=keep, function=function)
-        return call.add(op, call.first)
+        length = argument(call, "ord") if function == "norm" else None
+        return call.add(op, call.first, untold="" if length in (None, 2) else f"ord={length}")
 
     return rule
 
@@ -221,7 +272,7 @@ def einsum(call: Call) -> str:
     return call.add(Einsum(spelled_out(said, ranks)))
 
 
-_BINARY: dict[str, Callable[[], Op]] = {
+_ARITHMETIC: dict[str, type[Arithmetic]] = {
     "Add": Add,
     "Subtract": Subtract,
     "Multiply": Multiply,
@@ -230,12 +281,14 @@ _BINARY: dict[str, Callable[[], Op]] = {
     "Power": Power,
     "Maximum": Maximum,
     "Minimum": Minimum,
+}
+_BINARY: dict[str, Callable[[], Op]] = {
     "Where": Where,
     "Matmul": MatMul,
     **dict.fromkeys(("Equal", "NotEqual", "Greater", "GreaterEqual", "Less", "LessEqual"), Compare),
 }
 _UNARY = {
-    **{k: k.lower() for k in ("Exp", "Log", "Sqrt", "Abs", "Tanh", "Erf", "Clip")},
+    **{k: k.lower() for k in ("Exp", "Log", "Sqrt", "Abs", "Tanh", "Erf")},
     "Absolute": "abs",
     "Negative": "negate",
 }
@@ -260,7 +313,7 @@ _KNOWN = (
     *("Argmin", "TopK", "Tile", "Repeat", "Flip", "Roll", "Take", "TakeAlongAxis", "OneHot"),
     *("Triu", "Tril", "Var", "Std", "LogicalNot", "LogicalAnd", "LogicalOr", "Isnan", "Isinf"),
     *("Isfinite", "All", "Any", "CountNonzero", "Logsumexp", "Moveaxis", "Swapaxes", "Diagonal"),
-    *("FloorDivide", "Mod", "Reciprocal", "LogSigmoid", "Normalize", "NanToNum", "Pad", "Clip"),
+    *("FloorDivide", "Mod", "Reciprocal", "LogSigmoid", "Normalize", "NanToNum", "Pad"),
 )
 """Nothing stored, nothing accumulated; the shape of the result is the one that is stated."""
 
@@ -268,16 +321,18 @@ _KNOWN = (
 OPERATIONS: dict[str, LayerRule] = {
     **dict.fromkeys(_KNOWN, known),
     **{name: plain(op_class()) for name, op_class in _BINARY.items()},
+    **{name: arithmetic(kind) for name, kind in _ARITHMETIC.items()},
     **{name: plain(Activation(function)) for name, function in _UNARY.items()},
-    **{name: plain(activation_op(_snake(name)) or Identity()) for name in _ACTIVATIONS},
+    **{name: function(_snake(name)) for name in _ACTIVATIONS},
+    "Clip": clip,
     **{name.capitalize(): reduce(name) for name in ("mean", "sum", "max", "min", "prod")},
     "Amax": reduce("max"),
     "Amin": reduce("min"),
     "Norm": reduce("norm"),
     "Softmax": lambda call: call.add(Softmax(argument(call, "axis", at=1, default=-1))),
     "LogSoftmax": lambda call: call.add(Softmax(argument(call, "axis", default=-1), log=True)),
-    "Square": plain(Multiply()),
-    "Rsqrt": plain(Activation("sqrt")),
+    "Square": plain(Power(constant=2)),
+    "Rsqrt": plain(Power(constant=-0.5)),
     "GetItem": getitem,
     "ExpandDims": expand,
     "Squeeze": squeeze,

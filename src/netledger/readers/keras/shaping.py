@@ -16,13 +16,24 @@ from netledger.ops import (
     Resize,
     Slice,
 )
+from netledger.ops.pointwise import Arithmetic
 from netledger.readers.keras.call import Call, LayerRule
 
 
 def rescaling(call: Call) -> str:
     """``Rescaling``: times a constant, perhaps plus another."""
-    value = call.add(Multiply())
-    return call.add(Add(), value, part="offset") if call.config.get("offset") else value
+    value = _with_number(call, Multiply, "scale", call.first)
+    if not call.config.get("offset"):
+        return value
+    return _with_number(call, Add, "offset", value, part="offset")
+
+
+def _with_number(call: Call, kind: type[Arithmetic], key: str, value: str, part: str = "") -> str:
+    """A sum or a product with a number of the configuration; it may have one for each channel."""
+    number = call.config.get(key, 0)
+    if isinstance(number, int | float) and not isinstance(number, bool):
+        return call.add(kind(constant=number), value, part=part)
+    return call.add(kind(), value, part=part, untold=key)
 
 
 def flatten(call: Call) -> str:
@@ -76,20 +87,32 @@ def resizing(call: Call) -> list[str]:
     mode = call.config.text("interpolation", "bilinear")
     mode = mode if mode in ("nearest", "bilinear", "bicubic", "area") else "bilinear"
     size = [call.config.integer("height"), call.config.integer("width")]
-    return [call.add(Resize(size=size, mode=mode, channels_last=call.last))]
+    op = Resize(size=size, mode=mode, channels_last=call.last)
+    usual = call.config.get("interpolation", "bilinear") == mode
+    ratio = [key for key in _RATIOS if call.config.get(key)]
+    return [call.add(op, untold=ratio[0] if ratio else "" if usual else "interpolation")]
+
+
+_RATIOS = ("crop_to_aspect_ratio", "pad_to_aspect_ratio", "antialias")
 
 
 def crop_to(call: Call) -> str:
     """``CenterCrop`` and ``RandomCrop`` to a fixed size."""
     value = call.first
     for at, key in enumerate(("height", "width"), start=1 if call.last else 2):
-        value = call.add(Slice(axis=at, stop=call.config.integer(key)), value, part=key)
+        cut = Slice(axis=at, stop=call.config.integer(key))
+        value = call.add(cut, value, part=key, untold="place of the crop")
     return value
 
 
 def same(call: Call) -> str:
     """Layers that pass their input on, at least when not training."""
     return call.add(Identity(), call.first)
+
+
+def equalization(call: Call) -> str:
+    """``Equalization``, which is done at all times."""
+    return call.add(Identity(), call.first, untold="equalization")
 
 
 def dropout(call: Call) -> str:
@@ -132,7 +155,8 @@ SHAPING: dict[str, LayerRule] = {
             *("RandomContrast", "RandomBrightness", "RandomHue", "RandomSaturation"),
             *("RandomGaussianBlur", "RandomGrayscale", "RandomInvert", "Solarization"),
             *("RandomColorJitter", "RandomColorDegeneration", "RandomPosterization"),
-            *("RandomSharpness", "RandomErasing", "RandomPerspective", "Equalization"),
+            *("RandomSharpness", "RandomErasing", "RandomPerspective"),
         )
     },
+    "Equalization": equalization,
 }

@@ -36,7 +36,7 @@ from netledger.ops import (
     ScaledDotProductAttention,
 )
 from netledger.ops.base import axis
-from netledger.readers.onnx.values import Call, Layer, Unknown, Value, Weight
+from netledger.readers.onnx.values import Call, Layer, Unknown, Value, Weight, contents
 
 
 def same(values: Any) -> Any:
@@ -194,8 +194,14 @@ def gather(call: Call) -> Layer:
         rows, width = table
         return Layer(Embedding(rows, width), [index], [call.weight(0, "weight")])
     if index.constant:
-        return Layer(Gather(at, index.shape), [x])
+        known = contents(index, call.wire)
+        few = known is not None and len(known) <= 16 and all(type(i) is int for i in known)
+        return Layer(Gather(at, index.shape, index=_bare(known) if few else None), [x])
     return Layer(Gather(at), [x, index])
+
+
+def _bare(numbers: Any) -> Any:
+    return numbers[0] if len(numbers) == 1 else numbers
 
 
 def batch_norm(call: Call) -> Layer:
@@ -216,9 +222,11 @@ def batch_norm(call: Call) -> Layer:
     return Layer(op, [call.value(0)], weights)
 
 
-def _affine(call: Call, first: int = 1, shape: Shape | None = None) -> dict[str, Any]:
+def _affine(
+    call: Call, first: int = 1, shape: Shape | None = None
+) -> tuple[dict[str, Any], dict[str, bool]]:
     """Scale and offset, each a parameter if it is an initializer; written constants are not."""
-    weights, given = [], {}
+    weights, given, untold = [], {}, ""
     for i, field, name in ((first, "scale", "weight"), (first + 1, "center", "bias")):
         given[field] = call.has(i) and call.value(i).learned
         if given[field]:
@@ -226,15 +234,16 @@ def _affine(call: Call, first: int = 1, shape: Shape | None = None) -> dict[str,
             weights.append(call.weight(i, name, role, shape))
         elif call.has(i) and not call.value(i).constant:
             raise Unknown(f"its {field} is computed, not stored")
-    return {"weights": weights, "fields": given}
+        elif call.has(i) and call.number(i) != (1 if field == "scale" else 0):
+            untold = f"constant {field}"
+    return {"weights": weights, "untold": untold}, given
 
 
 def instance_norm(call: Call) -> Layer:
     """InstanceNormalization."""
-    found = _affine(call)
-    epsilon = call.real("epsilon", 1e-5)
-    op = InstanceNorm(channels_last=False, epsilon=epsilon, **found["fields"])
-    return Layer(op, [call.value(0)], found["weights"])
+    found, fields = _affine(call)
+    op = InstanceNorm(channels_last=False, epsilon=call.real("epsilon", 1e-5), **fields)
+    return Layer(op, [call.value(0)], **found)
 
 
 def group_norm(call: Call) -> Layer:
@@ -243,10 +252,10 @@ def group_norm(call: Call) -> Layer:
     x, scale = call.shape(0), call.shape(1)
     if scale != (x[1],):
         raise Unknown("it has a scale for each group, not for each channel")
-    found = _affine(call)
+    found, fields = _affine(call)
     epsilon = call.real("epsilon", 1e-5)
-    op = GroupNorm(groups=groups, channels_last=False, epsilon=epsilon, **found["fields"])
-    return Layer(op, [call.value(0)], found["weights"])
+    op = GroupNorm(groups=groups, channels_last=False, epsilon=epsilon, **fields)
+    return Layer(op, [call.value(0)], **found)
 
 
 def layer_norm(call: Call) -> Layer:
@@ -254,10 +263,10 @@ def layer_norm(call: Call) -> Layer:
     rank = len(call.shape(0))
     first = axis(call.integer("axis", -1), rank)
     over = same(i - rank for i in range(first, rank))
-    found = _affine(call)
+    found, fields = _affine(call)
     kind = RMSNorm if "RMS" in call.kind or call.kind.startswith("Simplified") else LayerNorm
-    op = kind(over=over, epsilon=call.real("epsilon", 1e-5), **found["fields"])
-    return Layer(op, [call.value(0)], found["weights"])
+    op = kind(over=over, epsilon=call.real("epsilon", 1e-5), **fields)
+    return Layer(op, [call.value(0)], **found)
 
 
 def lrn(call: Call) -> Layer:
@@ -296,7 +305,8 @@ def recurrent(call: Call) -> list[Value]:
     for i, names in ((1, ("weight_ih",)), (2, ("weight_hh",)), (3, ("bias_ih", "bias_hh"))):
         if call.has(i):
             weights += _directions(call, i, names, op.directions)
-    sequence, *states = call.before(Layer(op, [call.value(0)], weights), True)
+    layer = Layer(op, [call.value(0)], weights, untold=_untold_state(call))
+    sequence, *states = call.before(layer, True)
     if call.used[0]:
         first, second, _ = sequence.shape
         if batch_first or not both:
@@ -309,6 +319,18 @@ def recurrent(call: Call) -> list[Value]:
     if batch_first:
         states = [call.before(Layer(Permute((1, 0, 2)), [s]), False)[0] for s in states]
     return [sequence, *states]
+
+
+def _untold_state(call: Call) -> str:
+    """What is said of a recurrent layer beyond its operation, or nothing."""
+    if call.kind == "GRU" and not call.integer("linear_before_reset", 0):
+        return "reset before the product"
+    given = [word for i, word in ((4, "lengths"), (5, "state"), (6, "state")) if _varies(call, i)]
+    return given[0] if given else call.untold()
+
+
+def _varies(call: Call, i: int) -> bool:
+    return call.has(i) and not call.value(i).constant
 
 
 def _directions(call: Call, i: int, names: tuple[str, ...], directions: int) -> list[Weight]:
@@ -330,8 +352,11 @@ def attention(call: Call) -> Layer:
     values = [call.value(i) for i in range(3)]
     if call.has(4) or call.has(5):
         raise Unknown("keys and values of earlier steps are joined to its own")
+    scale = call.real("scale", 0.0) or None
+    op = ScaledDotProductAttention(causal=bool(call.integer("is_causal", 0)), scale=scale)
+    untold = "mask" if call.has(3) else ""
     if len(values[0].shape) == 4:
-        return Layer(ScaledDotProductAttention(), values)
+        return Layer(op, values, untold=untold)
     heads = [call.integer(name, 0) for name in ("q_num_heads", "kv_num_heads", "kv_num_heads")]
     if 0 in heads:
         raise Unknown("it does not say how many heads it has")
@@ -341,7 +366,7 @@ def attention(call: Call) -> Layer:
         batch, tokens, width = value.shape
         split = call.before(Layer(_to((batch, tokens, count, width // count)), [value]), False)
         parts += call.before(Layer(Permute((0, 2, 1, 3)), split), False)
-    made = call.before(Layer(ScaledDotProductAttention(), parts), True)
+    made = call.before(Layer(op, parts, untold=untold), True)
     turned = call.before(Layer(Permute((0, 2, 1, 3)), made), False)
     whole: Any = turned[0].shape
     return Layer(_to((*whole[:2], whole[2] * whole[3])), turned)

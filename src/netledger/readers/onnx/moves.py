@@ -32,7 +32,7 @@ from netledger.ops.pointwise import broadcast
 from netledger.ops.pool import GlobalAvgPool, GlobalMaxPool, Pool
 from netledger.ops.resample import border
 from netledger.readers.onnx.layers import pad, same
-from netledger.readers.onnx.values import Call, Layer, Unknown, contents
+from netledger.readers.onnx.values import Call, Layer, Unknown
 
 END = 1 << 31
 """Exporters write a number beyond this for "to the end"."""
@@ -56,6 +56,8 @@ def pool(kind: type[Pool]) -> Any:
             fields["dilation"] = dilation
         elif dilation != 1:
             raise Unknown("an average pooling with gaps in its window")
+        else:
+            fields["count_padding"] = bool(call.integer("count_include_pad", 0))
         return Layer(kind(same(kernel), **fields), [call.value(0)])
 
     return rule
@@ -233,23 +235,22 @@ def pads(call: Call) -> Layer:
         pairs[axis(a, rank)] = (given[i], given[half + i])
     if all(p == (0, 0) for p in pairs):
         return Layer(Identity(), [call.value(0)])
-    mode = _border(call)
+    mode, value = _border(call)
     if 3 <= rank <= 5 and pairs[:2] == [(0, 0), (0, 0)]:
-        return Layer(Pad(tuple(pairs[2:]), mode, channels_last=False), [call.value(0)])
-    return Layer(Pad(tuple(pairs), mode, channels_last=False), [call.value(0)])
+        pairs = pairs[2:]
+    return Layer(Pad(tuple(pairs), mode, value=value, channels_last=False), [call.value(0)])
 
 
-def _border(call: Call) -> str:
+def _border(call: Call) -> tuple[str, Any]:
+    """What the border is made of, and the number where it is one of its own."""
     mode = call.text("mode", "constant")
     if mode in ("reflect", "edge", "wrap"):
-        return mode
+        return mode, None
     if mode != "constant":
         raise Unknown(f"its mode {mode!r} is none that ONNX knows")
-    if not call.has(2):
-        return border(call.real("value", 0.0))
-    numbers = contents(call.value(2), call.wire)
-    number = numbers[0] if numbers is not None and len(numbers) == 1 else None
-    return border(number) if isinstance(number, int | float) else "constant"
+    number = call.number(2) if call.has(2) else call.real("value", 0.0)
+    made = "constant" if number is None else border(number)
+    return made, number if made == "constant" else None
 
 
 MODES = {1: "linear", 2: "bilinear", 3: "trilinear"}
@@ -274,9 +275,27 @@ def resize(call: Call) -> Layer:
         sizes = [*x[:2], *sizes]
     if len(sizes) != len(x) or sizes[0] != x[0] or sizes[1] != x[1]:
         raise Unknown("it resizes more than the spatial axes")
-    if scales is not None and all(float(s).is_integer() for s in scales):
-        return Layer(Resize(scale=same(int(s) for s in scales[2:]), **fields), [call.value(0)])
-    return Layer(Resize(size=tuple(sizes[2:]), **fields), [call.value(0)])
+    whole = scales is not None and all(float(s).is_integer() for s in scales)
+    if scales is not None and whole:
+        op = Resize(scale=same(int(s) for s in scales[2:]), **fields)
+    else:
+        op = Resize(size=tuple(sizes[2:]), **fields)
+    return Layer(op, [call.value(0)], untold=_places(call, mode, whole or scales is None))
+
+
+def _places(call: Call, mode: str, whole: bool) -> str:
+    """What is said of the places between which numbers are found, if that is not the usual."""
+    where = call.text("coordinate_transformation_mode", "half_pixel")
+    rounded = call.text("nearest_mode", "round_prefer_floor")
+    call.integers("axes")
+    if call.version < 11 or call.kind == "Upsample":
+        usual = mode == "nearest"
+    elif mode == "nearest":
+        usual = (where, rounded) == ("asymmetric", "floor")
+    else:
+        usual = where in ("half_pixel", "pytorch_half_pixel")
+        call.real("cubic_coeff_a", -0.75)
+    return "" if usual and whole else "scale and places"
 
 
 def _scaled(size: Dim, scale: float) -> Dim:
@@ -286,7 +305,7 @@ def _scaled(size: Dim, scale: float) -> Dim:
     return size * exact.numerator // exact.denominator
 
 
-def reduce(function: str) -> Any:
+def reduce(function: str, kind: str) -> Any:
     """ReduceMean and so on: over all axes if none are named."""
 
     def rule(call: Call) -> Layer:
@@ -298,7 +317,8 @@ def reduce(function: str) -> Any:
                 return Layer(Identity(), [call.value(0)])
             named = tuple(range(rank))
         op = Reduce(tuple(named), keepdims=keep, function=function)
-        return Layer(op, [call.value(0)])
+        alike = kind in ("ReduceL1", "ReduceSumSquare", "ReduceLogSum", "ReduceLogSumExp")
+        return Layer(op, [call.value(0)], untold=kind if alike else "")
 
     return rule
 
@@ -316,7 +336,9 @@ def position(call: Call) -> Layer:
 def depth_to_space(call: Call) -> Layer:
     """DepthToSpace: channels move into space."""
     block = call.integer("blocksize", 1)
-    return Layer(PixelShuffle(block, channels_last=False), [call.value(0)])
+    order = call.text("mode", "DCR")
+    untold = "" if order == "CRD" else "order of the channels"
+    return Layer(PixelShuffle(block, channels_last=False), [call.value(0)], untold=untold)
 
 
 def space_to_depth(call: Call) -> Layer:
@@ -333,7 +355,9 @@ def softmax(log: bool) -> Any:
 
     def rule(call: Call) -> Layer:
         at = call.integer("axis", 1 if call.version < 13 else -1)
-        return Layer(Softmax(at, log=log), [call.value(0)])
+        rest = call.version < 13 and at % len(call.shape(0)) != len(call.shape(0)) - 1
+        untold = "softmax over several axes" if rest else ""
+        return Layer(Softmax(at, log=log), [call.value(0)], untold=untold)
 
     return rule
 

@@ -91,7 +91,10 @@ class Place:
             outputs = tuple(
                 [book.unique(self.output(i) or f"{name}:{i}") for i in range(len(types))]
             )
-        book.add(Node(name, op, inputs, outputs, scope=self.module, recorded=recorded))
+        untold = layer.untold
+        book.add(
+            Node(name, op, inputs, outputs, scope=self.module, recorded=recorded, untold=untold)
+        )
         book.makers[outputs[0]] = self.scope
         book.enter(name, layer.weights)
         return [

@@ -6,7 +6,7 @@ https://onnx.ai/onnx/operators
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import ceil
+from math import ceil, inf
 
 from netledger.formula import Formula, ceil_div
 from netledger.graph import Shape
@@ -32,7 +32,7 @@ from netledger.ops import (
     Where,
 )
 from netledger.ops.base import axis
-from netledger.ops.pointwise import broadcast
+from netledger.ops.pointwise import Arithmetic, broadcast
 from netledger.readers.onnx import contrib, layers, moves, own, signals
 from netledger.readers.onnx.model import DTYPES
 from netledger.readers.onnx.values import Call, Layer, Unknown, Value
@@ -41,8 +41,37 @@ Rule = Callable[[Call], Layer | list[Value]]
 
 
 def activation(function: str) -> Rule:
-    """A function of each number; what else it takes are settings."""
-    return lambda call: Layer(Activation(function), [call.value(0)])
+    """A function of each number."""
+    usual: float | None = {"leaky_relu": 0.01, "elu": 1.0, "celu": 1.0}.get(function)
+
+    def rule(call: Call) -> Layer:
+        alpha = None if usual is None else call.real("alpha", usual)
+        tanh = function == "gelu" and call.text("approximate", "none") == "tanh"
+        op = Activation(function, alpha=None if alpha == usual else alpha, approximate=tanh)
+        return Layer(op, [call.value(0)])
+
+    return rule
+
+
+def hard_sigmoid(call: Call) -> Layer:
+    """HardSigmoid, which has a slope of 1/6 where PyTorch and Keras have it."""
+    slope, offset = call.real("alpha", 0.2), call.real("beta", 0.5)
+    untold = "" if (slope, offset) == (0.1666667, 0.5) else "slope and offset"
+    return Layer(Activation("hard_sigmoid"), [call.value(0)], untold=untold)
+
+
+def clip(call: Call) -> Layer:
+    """Clip: its bounds are inputs, attributes before version 11."""
+    if call.version < 11:
+        low, high = (call.real(n, d) for n, d in (("min", -inf), ("max", inf)))
+    else:
+        low, high = call.number(1), call.number(2)
+    untold = any(call.has(i) and b is None for i, b in ((1, low), (2, high)))
+    if (low, high) == (0, 6):
+        return Layer(Activation("relu6"), [call.value(0)])
+    ends = [None if b in (-inf, inf) else b for b in (low, high)]
+    op = Activation("clip", low=ends[0], high=ends[1])
+    return Layer(op, [call.value(0)], untold="bounds" if untold else "")
 
 
 def elementwise(op: Op) -> Rule:
@@ -54,7 +83,12 @@ def elementwise(op: Op) -> Rule:
         whole = broadcast(*(v.shape for v in values))
         if not kept or broadcast(*(v.shape for v in kept)) != whole:
             kept = values
-        return Layer(op, kept)
+        if len(kept) == len(values):
+            return Layer(op, kept)
+        number = call.number(next(i for i, v in enumerate(values) if v.constant))
+        if len(values) > 2 or number is None or not isinstance(op, Arithmetic):
+            return Layer(op, kept, untold="constant")
+        return Layer(type(op)(constant=number, reverse=values[0].constant), kept)
 
     return rule
 
@@ -80,13 +114,13 @@ def cast(call: Call) -> Layer:
 def quantize(call: Call) -> Layer:
     """QuantizeLinear on activations: another dtype; scales and zero points are settings."""
     point = call.value(2).type if call.has(2) else None
-    return Layer(Cast(point.dtype if point else "uint8"), [call.value(0)])
+    return Layer(Cast(point.dtype if point else "uint8"), [call.value(0)], untold="scale")
 
 
 def dequantize(call: Call) -> Layer:
     """DequantizeLinear on activations."""
     scale = call.value(1).type
-    return Layer(Cast(scale.dtype if scale else "float32"), [call.value(0)])
+    return Layer(Cast(scale.dtype if scale else "float32"), [call.value(0)], untold="scale")
 
 
 def known(shapes: Callable[[Call], list[Shape]]) -> Rule:
@@ -149,7 +183,6 @@ ACTIVATIONS = {
     "Gelu": "gelu",
     "Mish": "mish",
     "Sigmoid": "sigmoid",
-    "HardSigmoid": "hard_sigmoid",
     "HardSwish": "hard_swish",
     "Swish": "silu",
     "Tanh": "tanh",
@@ -161,7 +194,6 @@ ACTIVATIONS = {
     "Abs": "abs",
     "Neg": "negate",
     "Erf": "erf",
-    "Clip": "clip",
 }
 
 ELEMENTWISE: dict[str, Op] = {
@@ -211,7 +243,7 @@ SAME_SHAPE = (
 RULES: dict[str, Rule] = {
     **{kind: activation(function) for kind, function in ACTIVATIONS.items()},
     **{kind: elementwise(op) for kind, op in ELEMENTWISE.items()},
-    **{kind: moves.reduce(function) for kind, function in REDUCTIONS.items()},
+    **{kind: moves.reduce(function, kind) for kind, function in REDUCTIONS.items()},
     **dict.fromkeys(SAME_SHAPE, known(_like(0))),
     "Conv": layers.conv,
     "QLinearConv": lambda call: layers.conv(call, 0, 3, 8),
@@ -244,6 +276,8 @@ RULES: dict[str, Rule] = {
     "GlobalMaxPool": moves.global_pool(GlobalMaxPool),
     "Softmax": moves.softmax(log=False),
     "LogSoftmax": moves.softmax(log=True),
+    "HardSigmoid": hard_sigmoid,
+    "Clip": clip,
     "Dropout": lambda call: Layer(Dropout(), [call.value(0)]),
     "Identity": moves.like_first,
     "Cast": cast,

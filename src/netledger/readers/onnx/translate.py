@@ -172,6 +172,8 @@ class Translator(Book):
             if rule is None:
                 raise Unknown("no rule describes it")
             made = rule(call)
+            if isinstance(made, Layer):
+                made.untold = made.untold or call.untold()
             outputs = made if isinstance(made, list) else place.emit(made, False, last=True)
             missing = [i for i, used in enumerate(call.used) if used and i >= len(outputs)]
             if missing:

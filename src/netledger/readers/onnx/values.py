@@ -89,6 +89,8 @@ class Layer:
     weights: list[Weight] = field(default_factory=list)
     macs: Any = None
     """Its multiply-accumulates, where its operation has no rule for them."""
+    untold: str = ""
+    """What its operation does not say of the function."""
 
 
 @dataclass(slots=True)
@@ -111,6 +113,26 @@ class Call:
     attributes: dict[str, Attribute]
     wire: Wire
     before: Callable[[Layer, bool], list[Value]]
+    read: set[str] = field(default_factory=set)
+    """The attributes that were looked at."""
+
+    def untold(self) -> str:
+        """An attribute that says something, and was not looked at."""
+        for name, a in self.attributes.items():
+            said = a.i or a.f or a.s or a.floats.count or a.ints.count
+            usual = self.kind == "Gemm" and a.f == 1
+            if said and not usual and name not in self.read and name not in NEUTRAL:
+                return f"attribute {name!r}"
+        return ""
+
+    def number(self, i: int) -> Any:
+        """Input `i` as one number that it is everywhere; None if it is not known to be one."""
+        if not self.has(i) or not self.value(i).constant:
+            return None
+        numbers = set(contents(self.value(i), self.wire) or ())
+        number = numbers.pop() if len(numbers) == 1 else None
+        plain = isinstance(number, int | float) and not isinstance(number, bool)
+        return short(number) if plain else None
 
     @property
     def outputs(self) -> int:
@@ -158,7 +180,7 @@ class Call:
 
     def integer(self, name: str, default: int) -> int:
         """An attribute that is an integer."""
-        attribute = self.attributes.get(name)
+        attribute = self._attribute(name)
         if attribute is None:
             return default
         if attribute.i is None:
@@ -167,15 +189,15 @@ class Call:
 
     def real(self, name: str, default: float) -> float:
         """An attribute that is a float, as it is written: 1e-05, not 9.999999747378752e-06."""
-        attribute = self.attributes.get(name)
+        attribute = self._attribute(name)
         found = default if attribute is None else attribute.f
         if found is None:
             raise self._mistaken(name, "a number")
-        return float(f"{found:.7g}")
+        return float(short(found))
 
     def integers(self, name: str) -> tuple[int, ...] | None:
         """An attribute that is a list of integers."""
-        attribute = self.attributes.get(name)
+        attribute = self._attribute(name)
         if attribute is None:
             return None
         found = attribute.ints.integers(self.wire)
@@ -185,15 +207,36 @@ class Call:
 
     def text(self, name: str, default: str) -> str:
         """An attribute that is a string."""
-        attribute = self.attributes.get(name)
+        attribute = self._attribute(name)
         if attribute is None:
             return default
         if attribute.s is None:
             raise self._mistaken(name, "text")
         return self.wire.text(*attribute.s)
 
+    def _attribute(self, name: str) -> Attribute | None:
+        self.read.add(name)
+        return self.attributes.get(name)
+
     def _mistaken(self, name: str, wanted: str) -> SpecError:
         return SpecError(f"the attribute {name!r} of {self.kind} must be {wanted}")
+
+
+NEUTRAL = (
+    "kernel_shape",
+    "momentum",
+    "saturate",
+    "seed",
+    "spatial",
+    "consumed_inputs",
+    "hidden_size",
+)
+"""Attributes that other numbers tell too, or that only matter while something is learned."""
+
+
+def short(number: Any) -> Any:
+    """A float as it was written before it was made one of 32 bits."""
+    return float(f"{number:.7g}") if isinstance(number, float) else number
 
 
 def header(tensor: Tensor, wire: Wire) -> TensorType:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from netledger.aten import Builder, Call, Calls, Invocation, Stored, Value
+from netledger.aten import Arguments, Builder, Call, Calls, Invocation, Stored, Value
 from netledger.errors import NetledgerError, SpecError, quoted
 from netledger.graph import Node
 from netledger.ops import LocalResponseNorm, Op
@@ -58,7 +58,7 @@ class Translation:
         if not names:
             return
         stated = tuple(self.program.type(name) for name in names)
-        call = Call(_base(listed.target), args, stated)
+        call = Call(_base(listed.target), Arguments(args), stated)
         path = listed.stack[-1].path if listed.stack else ""
         within = self.calls.within(listed.stack)
         if listed.stack and listed.stack[-1].kind == _LRN:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from netledger.aten import Builder, Call, Invocation, Stored, Value
+from netledger.aten import Arguments, Builder, Call, Invocation, Stored, Value, filled
 from netledger.formula import Dim
 from netledger.graph import BATCH, TensorType
 from netledger.readers.torch_module.operators import look
@@ -95,7 +95,7 @@ class Translation:
             args[name] = self._argument(value, rest)
         stated = tuple([self.sizes.known(t) for t in record.results])
         names = [t.name for t in record.results]
-        call = Call(operator.name, args, stated)
+        call = Call(operator.name, Arguments(args), stated)
         path = self._path(record.call)
         self.builder.add(Invocation(operator.name.strip("_"), call, names, path, record.call))
 
@@ -116,10 +116,29 @@ class Translation:
         if tensor.constant and tensor.name not in self.builder:
             maker = tensor.maker
             at = maker.call if maker is not None else -1
-            call = Call("full", {}, (self.sizes.known(tensor),))
+            number = Arguments({"fill_value": _number(maker)})
+            call = Call("full", number, (self.sizes.known(tensor),))
             own = ".".join(filter(None, (self._path(at), tensor.name.partition(" ")[0].strip("_"))))
             self.builder.add(Invocation(own, call, [tensor.name], "", at))
         return self.builder.value(tensor.name)
+
+
+_SAME = ("detach", "lift_fresh", "alias", "clone", "expand", "view", "unsqueeze")
+"""What leaves the numbers of a constant as they are."""
+
+
+def _number(maker: Recorded | None) -> Any:
+    """The number that a constant is made of everywhere; None if it is not that simple."""
+    if maker is None:
+        return None
+    if maker.function is None:
+        tensor = maker.args[0]
+        return None if tensor.is_meta or tensor.numel() != 1 else tensor.item()
+    operator = look(maker.function)
+    if operator.name.rstrip("_") in _SAME and maker.tensors:
+        return _number(maker.tensors[0].maker)
+    args = dict(zip(operator.names, maker.args, strict=False), **maker.kwargs)
+    return filled(Call(operator.name, args, ()))
 
 
 def _folded(record: Recorded) -> bool:

@@ -246,7 +246,8 @@ def recurrent(kind: str) -> Writer:
 def stored(site: Site) -> Written:
     """A tensor by itself, as a layer that takes nothing."""
     op = site.op
-    ends = (_key("learned", op.role != BUFFER, True), _key("dtype", op.to, "float32"))
+    dtype = op.to.replace("64", "32")  # unless it is told to, JAX has no wider ones
+    ends = (_key("learned", op.role != BUFFER, True), _key("dtype", dtype, "float32"))
     return Written(Call("Stored", (_arg("shape", op.shape), *ends)))
 
 

@@ -118,6 +118,8 @@ def einsum(function: str) -> Writer:
     def write(site: Site) -> Written:
         ins, out = site.op.terms(len(site.node.inputs))
         equation = f"{','.join(ins)}->{out}"
+        if len(set(equation.lower())) == len(set(equation)):
+            equation = equation.lower()  # Keras reads no others
         return Written(inline=lambda x: call(function, equation, *map(Raw, x)))
 
     return write

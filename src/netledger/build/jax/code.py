@@ -10,10 +10,9 @@ from netledger.build.jax.layers import RNGS
 from netledger.build.jax.table import TABLE
 from netledger.build.jax.weights import storage
 from netledger.build.source.classes import Style, write_class
-from netledger.build.source.expression import INDENT, Raw, lines
-from netledger.build.source.header import Header, docstring
-from netledger.build.source.kinds import Kind, Kinds, Written
-from netledger.build.source.names import text
+from netledger.build.source.expression import Raw, lines
+from netledger.build.source.header import Header, docstring, members
+from netledger.build.source.kinds import Kinds, Written
 from netledger.build.source.natural import Natural
 from netledger.build.source.tree import Block, Leaf, tree
 from netledger.graph import BUFFER, Graph
@@ -76,7 +75,7 @@ class Plan:
         body: list[str] = []
         for kind in self.kinds.found:
             last = kind is self.kinds.found[-1]
-            about = docstring(Header(self.net, "(N, H, W, C)")) if last else _docstring(kind)
+            about = docstring(Header(self.net, "(N, H, W, C)")) if last else members(kind)
             rest = self._rest() if last else []
             body += ["", "", *write_class(kind, self.kinds, STYLE, about, rest)]
         main = self._main()
@@ -162,12 +161,6 @@ def _names(code: str) -> set[str]:
 def _dtype(dtype: str) -> str:
     """JAX counts in 32 bits unless it is told otherwise."""
     return dtype.replace("64", "32")
-
-
-def _docstring(kind: Kind) -> list[str]:
-    scopes = [text(member.scope, 20) for member in kind.members]
-    named = ", ".join(scopes[:2]) + (f" and {len(scopes) - 2} more" if scopes[2:] else "")
-    return [f'{INDENT}"""The module{"s" * (not kind.single)} {named}."""']
 
 
 def _check(net: Natural) -> None:

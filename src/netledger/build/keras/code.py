@@ -12,10 +12,10 @@ from netledger.build.keras.table import TABLE
 from netledger.build.source.classes import annotation, signature
 from netledger.build.source.expression import INDENT, Arg, Call, Items, Lined, Raw, flat, lines
 from netledger.build.source.forward import Step, forward
-from netledger.build.source.header import Header, docstring
+from netledger.build.source.header import Header, docstring, members
 from netledger.build.source.initialisation import published
 from netledger.build.source.kinds import Kind, Kinds, Written
-from netledger.build.source.names import Taken, identifier, text
+from netledger.build.source.names import Taken, identifier
 from netledger.build.source.natural import Natural
 from netledger.build.source.notes import note
 from netledger.build.source.tree import Block, Leaf, tree
@@ -103,9 +103,7 @@ class Plan:
         many = len(passed.returned) > 1
         returns = "tuple[keras.KerasTensor, ...]" if many else "keras.KerasTensor"
         found = signature(identifier(kind.name), arguments, returns, 0)
-        scopes = [text(member.scope, 30) for member in kind.members]
-        named = ", ".join(scopes[:3]) + (f" and {len(scopes) - 3} more" if scopes[3:] else "")
-        found.append(f'{INDENT}"""The modules {named}."""')
+        found += members(kind)
         *steps, last = passed.steps
         found += self._statements(steps, kind)
         if last.outputs == passed.returned:

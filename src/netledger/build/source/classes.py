@@ -20,7 +20,8 @@ from netledger.build.source.expression import (
     flat,
     lines,
 )
-from netledger.build.source.forward import Forward, forward
+from netledger.build.source.forward import Forward, Growing, forward
+from netledger.build.source.functions import listed
 from netledger.build.source.kinds import Kind, Kinds
 from netledger.build.source.notes import note
 from netledger.build.source.tree import Block, Leaf
@@ -145,17 +146,31 @@ def signature(name: str, arguments: list[str], returns: str, indent: int) -> lis
 
 
 def _forward(kind: Kind, kinds: Kinds, style: Style) -> list[str]:
-    passed = forward(kind.block, style.reserved)
-    arguments = ["self", *(f"{name}: {style.tensor}" for name in passed.arguments)]
+    passed = forward(kind.block, style.reserved, kinds.gathers)
+    arguments = ["self", *(_argument(name, style.tensor) for name in passed.arguments)]
     many = len(passed.returned) > 1
     returns = f"tuple[{style.tensor}, ...]" if many else style.tensor
     found = signature(style.forward, arguments, returns, 1)
     return [*found, *statements(passed, kinds)]
 
 
+def _argument(name: str, tensor: str) -> str:
+    return f"{name[1:]}: list[{tensor}]" if name.startswith("*") else f"{name}: {tensor}"
+
+
+def _grown(row: Growing) -> list[str]:
+    """A list that grows by what each module makes of it."""
+    layers = Items(tuple(Raw(f"self.{child.name}") for child in row.children), "()")
+    return [
+        *lines(Items(tuple(map(Raw, row.inputs))), 2, f"{row.name} = "),
+        *lines(layers, 2, "for layer in ", ":"),
+        f"{INDENT * 3}{row.name}.append(layer({row.name}))",
+    ]
+
+
 def statements(passed: Forward, kinds: Kinds) -> list[str]:
     """The statements of a forward pass; a last one that only makes the result returns it."""
-    found: list[str] = []
+    found = _grown(passed.grown) if passed.grown else []
     for place, step in enumerate(passed.steps):
         value, targets = _called(step.child, step.inputs, step.outputs, kinds)
         if (
@@ -181,6 +196,8 @@ def _called(
         if written.inline is not None:
             return written.inline(inputs), targets
         return Call(f"self.{child.name}", written.arguments(inputs)), targets
+    if id(child) in kinds.gathers:
+        return Call(f"self.{child.name}", (Arg("", listed(inputs)),)), targets
     arguments = tuple(Arg("", Raw(name)) for name in inputs)
     return Call(f"self.{child.name}", arguments), targets
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
+from netledger.build.source.gathers import growing
 from netledger.build.source.names import Taken, identifier
 from netledger.build.source.tree import Block, Leaf
 
@@ -19,16 +21,33 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Growing:
+    """Children that are called in a row on a list, which grows by what each of them makes."""
+
+    children: tuple[Leaf | Block, ...]
+    inputs: tuple[str, ...]
+    name: str
+
+
+@dataclass(frozen=True)
 class Forward:
-    """A forward pass: the names of its arguments, its steps, what it returns."""
+    """A forward pass: its arguments, its steps, what it returns.
+
+    Attributes:
+        arguments: Their names; that of a list begins with ``*``.
+        grown: The first steps, where they make a list grow.
+        steps: The other steps, in order.
+        returned: The names of what it returns.
+    """
 
     arguments: tuple[str, ...]
     steps: tuple[Step, ...]
     returned: tuple[str, ...]
+    grown: Growing | None = None
 
 
-def forward(block: Block, reserved: tuple[str, ...] = ()) -> Forward:
-    """The forward pass of a module.
+def forward(block: Block, reserved: tuple[str, ...] = (), gathers: Collection[int] = ()) -> Forward:
+    """The forward pass of a module; `gathers` are those that take a list.
 
     A value takes over the variable of an input that nothing needs any more, so a chain is one
     variable throughout; what is needed later has a name of its own.
@@ -41,17 +60,32 @@ def forward(block: Block, reserved: tuple[str, ...] = ()) -> Forward:
     names = Taken(("self", *reserved))
     held = {v: names.make("x") if single else names.make(identifier(v, "x")) for v in block.inputs}
     arguments = tuple(held[v] for v in block.inputs)
+    lists: dict[tuple[str, ...], str] = {}
+    if id(block) in gathers:
+        arguments = (f"*{Taken(('self', *reserved)).make('features')}",)
+        lists[block.inputs] = arguments[0]
+    begun = growing(block, gathers)
+    grown = None
+    if begun:
+        row = tuple(block.children[:begun])
+        grown = Growing(row, tuple(held[v] for v in row[0].inputs), names.make("features"))
+        lists[(*row[-1].inputs, *row[-1].outputs)] = f"*{grown.name}"
     steps: list[Step] = []
     for at, child in enumerate(block.children):
+        if at < begun:
+            continue
         if not child.inputs and last.keys().isdisjoint(child.outputs):
             continue  # stored, and never used
-        inputs = tuple(held[v] for v in child.inputs)
-        dead = [v for v in dict.fromkeys(child.inputs) if last[v] == at]
-        spare = [held.pop(v) for v in dead]
+        spare: list[str] = []
+        inputs: tuple[str, ...] = (lists.get(child.inputs, ""),)
+        if not inputs[0]:
+            inputs = tuple(held[v] for v in child.inputs)
+            dead = [v for v in dict.fromkeys(child.inputs) if last[v] == at]
+            spare = [held.pop(v) for v in dead]
         outputs = tuple(_named(block, child, v, at, last, spare, names) for v in child.outputs)
         held.update(zip(child.outputs, outputs, strict=True))
         steps.append(Step(child, inputs, outputs, at))
-    return Forward(arguments, tuple(steps), tuple(held[v] for v in block.outputs))
+    return Forward(arguments, tuple(steps), tuple(held[v] for v in block.outputs), grown)
 
 
 def _named(

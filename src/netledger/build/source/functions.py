@@ -52,12 +52,19 @@ def average(site: Site) -> Written:
     return Written(inline=lambda x: Raw(f"({' + '.join(x)}) / {len(x)}"))
 
 
+def listed(x: tuple[str, ...]) -> Any:
+    """Tensors as a list; ``*name`` is a list already."""
+    if len(x) == 1 and x[0].startswith("*"):
+        return Raw(x[0][1:])
+    return Items(tuple(map(Raw, x)))
+
+
 def joined(function: str, axis: str = "axis") -> Writer:
     """A function of a list of tensors along an axis, which the framework calls `axis`."""
 
     def write(site: Site) -> Written:
         along = {axis: site.op.axis}
-        return Written(inline=lambda x: call(function, Items(tuple(map(Raw, x))), **along))
+        return Written(inline=lambda x: call(function, listed(x), **along))
 
     return write
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import textwrap
 from dataclasses import dataclass
 
+from netledger.build.source.expression import INDENT, WIDTH
+from netledger.build.source.kinds import Kind
 from netledger.build.source.names import text
 from netledger.build.source.natural import Natural
 from netledger.build.source.notes import totals_text
@@ -24,9 +26,25 @@ class Header:
 
     @property
     def title(self) -> str:
-        """One line: its title, or its name."""
+        """One line: its title, or its name; what a reader has to remark on a file is no title."""
         graph = self.net.origin
-        return text(graph.title or graph.name)
+        return text(graph.title if graph.title and graph.reader in AUTHORS else graph.name)
+
+
+AUTHORS = ("", "zoo", "spec")
+"""Where a title is what the author of the network wrote."""
+
+
+def members(kind: Kind) -> list[str]:
+    """The docstring of a repeated module: where it stands, at three places if there is room."""
+    scopes = [text(member.scope, 60) for member in kind.members]
+    for shown in range(min(len(scopes), 3), 0, -1):
+        named = ", ".join(scopes[:shown])
+        more = f" and {len(scopes) - shown} more" if scopes[shown:] else ""
+        line = f'{INDENT}"""The module{"s" * (len(scopes) > 1)} {named}{more}."""'
+        if len(line) <= WIDTH:
+            break
+    return [line]
 
 
 def docstring(header: Header, indent: int = 1) -> list[str]:

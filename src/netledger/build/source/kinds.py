@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from netledger.build.source.expression import Arg, Call, Raw, flat
+from netledger.build.source.gathers import joined_by
 from netledger.build.source.names import Taken, class_name, identifier
 from netledger.build.source.tree import Block, Leaf
 from netledger.ops import Add, Concat
@@ -106,6 +107,8 @@ class Kinds:
         self.passed, self.spread = passed, spread
         self.calls: dict[int, Call] = {}
         self.kind_of: dict[int, Kind] = {}
+        self.gathers: set[int] = set()
+        """The modules, by their id, that take a list of tensors."""
         self.found: list[Kind] = []
         self._taken = Taken(taken)
         self._root = root
@@ -133,6 +136,8 @@ class Kinds:
             self._enter(members)
 
     def _enter(self, members: list[Block]) -> None:
+        if len({len(member.inputs) for member in members}) > 1:
+            self.gathers.update(map(id, members))
         kind = Kind(self._named(members), members)
         for member in members:
             self.kind_of[id(member)] = kind
@@ -194,7 +199,10 @@ class Kinds:
             kind.parameters[i] = Arg(columns[column], None, p.keyword, p.default)
 
     def _width(self, block: Block, values: tuple[str, ...]) -> Any:
-        """The channels of a value that a block takes or gives."""
+        """The channels of a value that a block takes or gives; of a list, all of them."""
+        joint = joined_by(block) if id(block) in self.gathers else None
+        if joint is not None and values == block.inputs:
+            values = joint.outputs
         if len(values) != 1:
             return None
         for leaf in block.leaves():
@@ -208,22 +216,28 @@ class Kinds:
         return None
 
     def _structure(self, block: Block) -> Any:
-        """What blocks must have in common to be of one class: everything but numbers."""
-        local = {v: ("in", i) for i, v in enumerate(block.inputs)}
+        """What blocks must have in common to be of one class: everything but numbers.
+
+        How many tensors a list has that is joined is such a number.
+        """
+        joint = None if self.spread else joined_by(block)
+        local = {v: ("in", 0 if joint else i) for i, v in enumerate(block.inputs)}
         parts: list[Any] = []
         for at, child in enumerate(block.children):
-            parts.append((child.name, self._shape(child), tuple(local[v] for v in child.inputs)))
+            taken = child.inputs[:1] if child is joint else child.inputs
+            shape = self._shape(child, len(taken))
+            parts.append((child.name, shape, tuple(local[v] for v in taken)))
             local.update({v: (at, i) for i, v in enumerate(child.outputs)})  # type: ignore[misc]
         root = block is self._root
         return tuple(parts), tuple(local[v] for v in block.outputs), root
 
-    def _shape(self, child: Leaf | Block) -> Any:
+    def _shape(self, child: Leaf | Block, inputs: int) -> Any:
         call = self.call(child)
         skeleton = call.skeleton if call is not None else None
         if isinstance(child, Block):
             return skeleton, id(self.kind_of.get(id(child)))
         written = self.written[child.node.name]
-        letters = tuple(f"v{i}" for i in range(len(child.inputs)))
+        letters = tuple(f"v{i}" for i in range(inputs))
         inline = flat(written.inline(letters)) if written.inline else ""
         return skeleton, inline, written.targets
 
@@ -272,8 +286,8 @@ def _heights(root: Block) -> Iterator[tuple[Block, int]]:
 
 
 def _word(child: Leaf | Block) -> str:
-    """What tells a child: a module its name, a layer its operation."""
-    return child.name if isinstance(child, Block) else child.row.kind
+    """What tells a child: a module its name without a number, a layer its operation."""
+    return child.name.rstrip("0123456789_") if isinstance(child, Block) else child.row.kind
 
 
 def _unified(calls: list[Call], columns: Columns) -> Call:

@@ -134,7 +134,8 @@ class _Grower:
         block = Block(name, scope=scope)
         taken = Taken(self.reserved)
         for key, members in order:
-            local = taken.make(identifier(key))
+            # What the module does itself may have the module's own name.
+            local = taken.make(identifier(members[0].op.key if key == scope else key))
             path = f"{scope}.{key}" if scope else key
             if len(members) == 1:
                 node = members[0]

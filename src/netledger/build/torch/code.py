@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from netledger.build.source.classes import Style, write_class
 from netledger.build.source.expression import INDENT, Items, Raw, lines
-from netledger.build.source.header import Header, docstring
+from netledger.build.source.header import Header, docstring, members
 from netledger.build.source.initialisation import Published, published
-from netledger.build.source.kinds import Kind, Kinds, Written
-from netledger.build.source.names import text
+from netledger.build.source.kinds import Kinds, Written
 from netledger.build.source.natural import Natural
 from netledger.build.source.tree import Block, Leaf, tree
 from netledger.build.torch.extras import EXTRAS
@@ -77,7 +76,7 @@ class Plan:
         body: list[str] = []
         for kind in self.kinds.found:
             last = kind is self.kinds.found[-1]
-            about = docstring(Header(self.net, "(N, C, H, W)")) if last else self._docstring(kind)
+            about = docstring(Header(self.net, "(N, C, H, W)")) if last else members(kind)
             body += [
                 "",
                 "",
@@ -94,11 +93,6 @@ class Plan:
             "from torch import Tensor, nn" if ": Tensor" in code else "from torch import nn"
         )
         return "\n".join(head) + "\n" + code + "\n"
-
-    def _docstring(self, kind: Kind) -> list[str]:
-        scopes = [text(member.scope, 30) for member in kind.members]
-        named = ", ".join(scopes[:3]) + (f" and {len(scopes) - 3} more" if scopes[3:] else "")
-        return [f'{INDENT}"""The module{"s" * (not kind.single)} {named}."""']
 
     def _rest(self) -> list[str]:
         """What the constructor of the whole does besides: initial values, ties, frozen layers."""

@@ -1,12 +1,13 @@
-"""Vision transformers of torchvision, built: what they compute is what torchvision computes.
+"""Networks of torchvision, built: what they compute is what torchvision computes.
 
 Read live, from a .pt2 file and from an ONNX file; class token, position embeddings, windows and
-relative positions included.
+relative positions of transformers included.
 """
 
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 
 import netledger
 from netledger import Graph
+from netledger.build import write
 from netledger.infer import infer
 
 torch = pytest.importorskip("torch")
@@ -37,7 +39,13 @@ def maxvit(models: Any) -> tuple[Any, int]:
     return models.MaxVit(input_size=(32, 32), **sizes, **rest), 32
 
 
-NETWORKS = {"vit": vit, "maxvit": maxvit}
+def densenet(models: Any) -> tuple[Any, int]:
+    """A DenseNet of two blocks, of different depth."""
+    sizes = {"growth_rate": 4, "block_config": (3, 4), "num_init_features": 8, "num_classes": 10}
+    return models.DenseNet(**sizes), 32
+
+
+NETWORKS = {"vit": vit, "maxvit": maxvit, "densenet": densenet}
 
 
 def scattered(module: Any) -> Any:
@@ -113,9 +121,25 @@ def test_from_a_file(
     return compared(graph, weights, module, size, target("torch"), close)
 
 
+def test_layers_that_take_lists_are_one_class(torchvision: Any) -> None:
+    module, size = densenet(torchvision.models)
+    code = str(write(netledger.read(module, (3, size, size)), "torch"))
+    assert re.findall(r"class (\w+)", code) == [
+        *("Denselayer", "Transition", "Denseblock", "Denseblock2", "Features", "DenseNet"),
+    ]
+    assert "self.denselayer4 = Denselayer(22)" in code
+    assert "def forward(self, features: list[Tensor]) -> Tensor:" in code
+    assert (
+        "        features = [x]\n"
+        "        for layer in (self.denselayer1, self.denselayer2, self.denselayer3):\n"
+        "            features.append(layer(features))\n"
+        "        return torch.cat(features, dim=1)\n"
+    ) in code
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("to", TARGETS)
-@pytest.mark.parametrize("name", ("vit_b_16", "maxvit_t"))
+@pytest.mark.parametrize("name", ("vit_b_16", "maxvit_t", "densenet121"))
 def test_the_published_ones(name: str, to: str, torchvision: Any, target: Any, close: Any) -> None:
     module = scattered(getattr(torchvision.models, name)(weights=None))
     graph = netledger.read(module, (3, 224, 224))

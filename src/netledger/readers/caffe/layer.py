@@ -41,6 +41,8 @@ class Layer:
         self.shapes: tuple[Shape | None, ...] = ()
         self.batch: int | None = None
         self.frozen = False
+        self.untold = ""
+        """What it says of its function that its operations do not."""
 
     @property
     def is_loss(self) -> bool:

@@ -120,6 +120,8 @@ def _inner_product(layer: Layer) -> Chain:
 
 def _lrn(layer: Layer) -> Chain:
     p = layer.param("lrn")
+    if p.word("norm_region", "ACROSS_CHANNELS") not in ("ACROSS_CHANNELS", "0"):
+        layer.untold = "norm_region"
     made = LocalResponseNorm(
         size=p.integer("local_size", 5),
         alpha=p.number("alpha", 1),
@@ -131,8 +133,26 @@ def _lrn(layer: Layer) -> Chain:
 
 
 def _relu(layer: Layer) -> Chain:
-    leaky = layer.param("relu").number("negative_slope", 0) != 0
-    return (Activation("leaky_relu" if leaky else "relu"),)
+    slope = layer.param("relu").number("negative_slope", 0)
+    return (Activation("leaky_relu", alpha=slope) if slope else Activation("relu"),)
+
+
+def _elu(layer: Layer) -> Chain:
+    scale = layer.param("elu").number("alpha", 1)
+    return (Activation("elu", alpha=None if scale == 1 else scale),)
+
+
+def _clip(layer: Layer) -> Chain:
+    p = layer.param("clip")
+    ends = {k: p.number(w, 0) for k, w in (("low", "min"), ("high", "max")) if p.has(w)}
+    return (Activation("clip", low=ends.get("low"), high=ends.get("high")),)
+
+
+def _power(layer: Layer) -> Chain:
+    p = layer.param("power")
+    if p.number("scale", 1) != 1 or p.number("shift", 0) != 0:
+        layer.untold = "scale and shift"
+    return (Power(constant=p.number("power", 1)),)
 
 
 def _prelu(layer: Layer) -> Chain:
@@ -155,12 +175,16 @@ def _eltwise(layer: Layer) -> Chain:
     kinds = {"SUM": Add, "1": Add, "PROD": Multiply, "0": Multiply, "MAX": Maximum, "2": Maximum}
     if word not in kinds:
         raise SpecError(f"eltwise_param: unknown operation {shown(word)}")
+    if set(layer.param("eltwise").numbers("coeff")) - {1}:
+        layer.untold = "coeff"
     return (kinds[word](),)
 
 
 def _batch_norm(layer: Layer) -> Chain:
-    affine = layer.param("batch_norm").flag("scale_bias", False)
-    return (BatchNorm(scale=affine, center=affine, channels_last=False),)
+    p = layer.param("batch_norm")
+    affine, epsilon = p.flag("scale_bias", False), p.number("eps", 1e-5)
+    op = BatchNorm(scale=affine, center=affine, epsilon=epsilon, channels_last=False)
+    return (op,)
 
 
 def _scale(layer: Layer) -> Chain | None:
@@ -303,7 +327,14 @@ def _normalize(layer: Layer) -> Chain | None:
 
 
 def _activation(function: str) -> Callable[[Layer], Chain]:
-    return lambda layer: (Activation(function),)
+    """A function whose settings, if it is given any, are not kept."""
+
+    def rule(layer: Layer) -> Chain:
+        given = layer.param(layer.type.lower())
+        layer.untold = next((field for field in given.fields if field != "engine"), "")
+        return (Activation(function),)
+
+    return rule
 
 
 CHAINS: Mapping[str, Callable[[Layer], Chain | None]] = {
@@ -319,14 +350,14 @@ CHAINS: Mapping[str, Callable[[Layer], Chain | None]] = {
     "ReLU6": _activation("relu6"),
     "Sigmoid": _activation("sigmoid"),
     "TanH": _activation("tanh"),
-    "ELU": _activation("elu"),
+    "ELU": _elu,
     "AbsVal": _activation("abs"),
     "Exp": _activation("exp"),
     "Log": _activation("log"),
     "BNLL": _activation("softplus"),
     "Swish": _activation("silu"),
-    "Clip": _activation("clip"),
-    "Power": lambda layer: (Power(),),
+    "Clip": _clip,
+    "Power": _power,
     "Dropout": lambda layer: (Dropout(layer.param("dropout").number("dropout_ratio", 0.5)),),
     "Softmax": _softmax,
     "SoftmaxWithLoss": _softmax,

@@ -260,7 +260,15 @@ class Net:
         count = len(op.shapes) if isinstance(op, Opaque) else len(shapes) if shapes else 1
         count = max(1, min(count, len(layer.tops)))
         outputs = () if count == 1 else tuple(f"{name}:{i}" for i in range(count))
-        node = Node(name, op, inputs, outputs, source=layer.source, trainable=not layer.frozen)
+        node = Node(
+            name,
+            op,
+            inputs,
+            outputs,
+            source=layer.source,
+            trainable=not layer.frozen,
+            untold=layer.untold,
+        )
         self.nodes.append(node)
         for i, value in enumerate(node.outputs):
             self.shapes[value] = shapes[i] if shapes else None

@@ -181,6 +181,7 @@ class Builder:
         stated: Shape | None = None,
         weights: Sequence[tuple[Leaf, str, Shape]] = (),
         title: str = "",
+        untold: str = "",
     ) -> Value:
         """Adds a node, after a trial of its rules.
 
@@ -191,6 +192,7 @@ class Builder:
             stated: The shape that the trace says it makes.
             weights: The leaves that its parameters are: leaf, name and shape of the parameter.
             title: What to call it, if not after the equation.
+            untold: What the trace says of the function that `op` does not.
         """
         shapes = tuple(v.shape for v in inputs)
         op.check(*shapes)
@@ -209,7 +211,8 @@ class Builder:
         )
         node = self._node(name, op, feeds, (name,), equation, recorded)
         stores = {leaf.dtype for leaf, _, _ in weights} - {dtype}
-        self.nodes.append(replace(node, dtype=stores.pop() if len(stores) == 1 else ""))
+        stored = stores.pop() if len(stores) == 1 else ""
+        self.nodes.append(replace(node, dtype=stored, untold=untold))
         for leaf, key, _ in weights:
             self.uses.setdefault(leaf.path, []).append((name, key))
         return self.made(name, stated if stated is not None else shape, dtype)

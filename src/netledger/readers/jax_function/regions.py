@@ -84,6 +84,7 @@ def region(build: Builder, body: Body, at: int) -> int:
             stated=outs[0].shape,
             weights=weights,
             title="" if weights else _title(build, key, run[0]),
+            untold=_untold(op, run),
         )
     except NetledgerError:
         return 0
@@ -124,13 +125,21 @@ def _function(name: str, run: Sequence[Equation]) -> Found | None:
     """The operation of a function of `jax.nn`."""
     known = _FUNCTIONS[name]
     if "softmax" not in known:
-        return Activation(known), []
+        tanh = known == "gelu" and any(e.name == "tanh" for e in run)
+        return Activation(known, approximate=tanh), []
     axes = [e.params["axes"] for e in run if e.name == "reduce_max"]
     if len(axes) != 1 or len(axes[0]) != 1:
         return None
     rank = len(next(e for e in run if e.name == "reduce_max").inputs[0].shape)
     at = axes[0][0]
     return Softmax(-1 if at == rank - 1 else at, log=known.startswith("log")), []
+
+
+def _untold(op: Op, run: Sequence[Equation]) -> str:
+    """A factor below 0 that comes into the function from outside of it, so that it is not known."""
+    if not isinstance(op, Activation) or op.function not in ("leaky_relu", "elu", "celu"):
+        return ""
+    return "slope below 0" if any(e.name == "convert_element_type" for e in run) else ""
 
 
 def _norm(module: Module, x: Value, stored: dict[str, Leaf]) -> Found | None:

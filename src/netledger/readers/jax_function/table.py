@@ -37,10 +37,15 @@ def pointwise(op: Op) -> Rule:
         shape, dtype = equation.outputs[0].shape, equation.outputs[0].dtype
         if broadcast(*(v.shape for v in values)) != shape:  # constants that change the size
             values = [v for v in map(build.value, equation.inputs) if not v.scalar]
-        made = build.emit(op, values, equation, stated=shape)
+        untold = equation.name if equation.name in _ALIKE else ""
+        made = build.emit(op, values, equation, stated=shape, untold=untold)
         return [made._replace(dtype=dtype)]
 
     return rule
+
+
+_ALIKE = ("rem", "and", "or")
+"""What has the size and the counts of an operation of ours, and is another function."""
 
 
 def _plain(build: Builder, x: Value) -> Value:

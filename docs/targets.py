@@ -114,6 +114,7 @@ SAMPLES = (
     Sample(ops.Gather(1, index=0), SERIES, "one entry"),
     Sample(ops.Gather(1), SERIES, "an index that is not kept"),
     Sample(ops.Index(0), ROW, inputs=2, dtype="int64"),
+    Sample(ops.TakeAlong(1), ROW, inputs=2, dtype="int64"),
     Sample(ops.Split(4, axis=1), MAP),
     Sample(ops.Pad(1), MAP),
     Sample(ops.Pad(1, mode="reflect"), MAP, "of the map itself"),

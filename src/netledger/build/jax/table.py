@@ -68,6 +68,7 @@ WRITERS: dict[type[Op], Writer] = {
     ExpandLike: moves.expand,
     ops.Gather: functions.taken("jnp.take"),
     ops.Index: functions.looked_up,
+    ops.TakeAlong: functions.along("jnp.take_along_axis"),
     ops.Constant: moves.constant,
     ops.Concat: functions.joined("jnp.concatenate"),
     ops.Stack: functions.joined("jnp.stack"),

@@ -60,6 +60,7 @@ WRITERS: dict[type[Op], Writer] = {
     ExpandLike: moves.expand,
     ops.Gather: functions.taken("ops.take"),
     ops.Index: moves.looked_up,
+    ops.TakeAlong: functions.along("ops.take_along_axis"),
     ops.Constant: moves.constant,
     ops.Concat: moves.concat,
     ops.Stack: functions.joined("ops.stack"),

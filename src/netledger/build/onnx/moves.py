@@ -208,6 +208,11 @@ def looked_up(place: Place) -> None:
     place.make("Gather", place.values(), axis=0)
 
 
+def take_along(place: Place) -> None:
+    """A number along an axis for each index."""
+    place.make("GatherElements", place.values(), axis=place.axis(place.op.axis))
+
+
 def constant(place: Place) -> None:
     """One number in a shape."""
     op = place.op

@@ -79,6 +79,7 @@ TABLE: dict[type[Op], Rule] = {
     ops.Reduce: moves.reduce,
     ops.Tensor: moves.tensor,
     ops.Index: moves.looked_up,
+    ops.TakeAlong: moves.take_along,
     ops.Constant: moves.constant,
     ops.Opaque: without("no rule describes what it computes"),
     ops.Inventory: without("there is no graph, only stored tensors"),

@@ -101,6 +101,11 @@ def taken(function: str) -> Writer:
     return write
 
 
+def along(function: str) -> Writer:
+    """A function that takes a number along an axis for each index."""
+    return lambda site: inline(function, axis=site.op.axis)
+
+
 def looks_up(site: Site) -> bool:
     """Whether entries of the first axis alone are chosen."""
     return each_axis(site.op.over, 1) in ((0,), (-site.rank,))

@@ -105,6 +105,13 @@ def attention(site: Site) -> Written | None:
     return inline("F.scaled_dot_product_attention", **said)
 
 
+def take_along(site: Site) -> Written:
+    """``torch.gather``."""
+    return Written(
+        inline=lambda x: call("torch.gather", Raw(x[0]), site.op.axis % site.rank, Raw(x[1]))
+    )
+
+
 def bounded(function: str, bound: str) -> Writer:
     """``torch.maximum``, ``torch.minimum``; of one tensor and a number ``torch.clamp``."""
 

@@ -60,6 +60,7 @@ WRITERS: dict[type[Op], Writer] = {
     ExpandLike: moves.expand,
     ops.Gather: functions.indexed,
     ops.Index: functions.looked_up,
+    ops.TakeAlong: moves.take_along,
     ops.Constant: moves.constant,
     ops.Concat: functions.joined("torch.cat", "dim"),
     ops.Stack: functions.joined("torch.stack", "dim"),

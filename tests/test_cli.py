@@ -517,12 +517,16 @@ def test_descriptions_of_operations_are_plain_text() -> None:
     )
     assert describe_operations("relu") == (
         "relu: A function of each number: relu, gelu, tanh and so on.\n\n"
-        "  alpha        slope below 0 of leaky_relu (by default 0.01), scale below 0 of elu and "
-        "celu (1): a number; default None\n"
-        "  low          smallest result of a clip: a number; default None\n"
-        "  high         largest result of a clip: a number; default None\n"
-        "  approximate  a gelu by way of tanh: true or false; default false\n\n"
         "for instance: netledger layer relu --input SHAPE"
+    )
+    assert describe_operations("gelu") == (
+        "gelu: A function of each number: relu, gelu, tanh and so on.\n\n"
+        "  approximate  a gelu by way of tanh: true or false; default false\n\n"
+        "for instance: netledger layer gelu --input SHAPE"
+    )
+    refused = run("layer", "relu", "alpha=1", "--input", "8").stderr
+    assert refused == (
+        "UnknownName: unknown key of relu 'alpha'\n  hint    relu has no hyperparameters\n"
     )
     assert "`" not in describe_operations(None)
 

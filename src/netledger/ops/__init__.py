@@ -159,7 +159,7 @@ def by_key() -> Mapping[str, tuple[type[Op], Mapping[str, Any]]]:
     Every operation has its own key; each activation function is a word too (``relu``).
     """
     words: dict[str, tuple[type[Op], Mapping[str, Any]]] = {op.key: (op, {}) for op in OPERATIONS}
-    words.update({name: (Activation, {"function": name}) for name in FUNCTIONS})
+    words.update({name: (Activation, Activation.implied(name)) for name in FUNCTIONS})
     return words
 
 
@@ -175,7 +175,12 @@ def from_key(key: str, values: Mapping[str, Any]) -> Op:
     except KeyError:
         hint = "'netledger layer' lists all operations"
         raise UnknownName("operation", key, by_key(), hint=hint) from None
-    return op_class(**{**implied, **values})
+    for name in values:
+        if name in implied:
+            own = [field for field in op_class.rules if field not in implied]
+            hint = f"{key} has {', '.join(own) or 'no hyperparameters'}"
+            raise UnknownName(f"key of {key}", name, own, hint=hint)
+    return op_class(**implied, **values)
 
 
 __all__ = [

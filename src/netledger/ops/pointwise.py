@@ -45,6 +45,14 @@ FUNCTIONS = {
     "logsigmoid": "LogSigmoid",
 }
 """Activation functions, by the name that they have in a spec."""
+SETTINGS = {
+    "leaky_relu": ("alpha",),
+    "elu": ("alpha",),
+    "celu": ("alpha",),
+    "gelu": ("approximate",),
+    "clip": ("low", "high"),
+}
+"""The settings of those that have any."""
 
 
 @operation
@@ -74,6 +82,13 @@ class Activation(Op):
 
     def describe(self, *inputs: Shape) -> str:
         return "of each number by itself"
+
+    @classmethod
+    def implied(cls, function: str) -> dict[str, Any]:
+        """What is said by naming the function: that, and no setting of another one."""
+        own = SETTINGS.get(function, ())
+        usual = {name: rule.default for name, rule in cls.rules.items() if name not in own}
+        return {**usual, "function": function}
 
 
 @operation

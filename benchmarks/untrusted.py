@@ -170,10 +170,10 @@ def vocabulary(path: Path) -> int:
 
 
 def state_dict(path: Path) -> int:
-    """86,000 tensors of one storage: what a pickle of that many instructions can hold."""
+    """51,000 tensors of one storage: what a pickle of that many instructions can hold."""
     import torch
 
-    count = 86_000
+    count = 51_000
     whole = torch.zeros(count)
     torch.save({module(i): whole[i : i + 1] for i in range(count)}, path)
     return 4 * count

@@ -13,7 +13,7 @@ from netledger.errors import SpecError
 from netledger.inventory.pickle_machine import MARK, MOST_BYTES, NO_VALUE, Calls, Global, Machine
 from netledger.untrusted import Bytes
 
-MOST_OPCODES = 2_500_000
+MOST_OPCODES = 1_500_000
 _NOT_KEPT = "not a sound pickle: it takes what was never kept"
 
 

@@ -100,3 +100,10 @@ def test_a_failure_says_where_and_keeps_the_ledger_so_far() -> None:
     partial = caught.value.partial  # type: ignore[attr-defined]
     assert [row.name for row in partial.ops] == ["m", "up", "relu"]
     assert partial.failed == "bad" and partial.totals.params == 32 * 28
+
+
+def test_modules_that_share_a_list_may_be_frozen_one_by_one() -> None:
+    listed = Inventory([["weight", "weight", [3, 4], "float32", None]])
+    nodes = (Node("a", listed), Node("b", listed, trainable=False))
+    totals = infer(Graph("net", {}, nodes, ())).totals
+    assert (totals.params, totals.trainable, totals.frozen) == (24, 12, 12)

@@ -56,7 +56,7 @@ class Book:
         self.findings: list[Finding] = []
         self.types: dict[str, TensorType] = {}
         self.reach: dict[str, Reach] = {}
-        self.listed: dict[int, Kept] = {}
+        self.listed: dict[tuple[int, str, bool], Kept] = {}
         """What modules store, by the object that lists it: modules that are alike share one."""
         self.owner = {member: "/".join(group[0]) for group in graph.ties for member in group[1:]}
         for name, declared in graph.inputs.items():
@@ -141,12 +141,13 @@ class Book:
         """A row of stored tensors, without inputs and outputs; there may be 120,000 of them."""
         unknown = node.op.unknown()
         lost = "params" in unknown
-        kept = self.listed.get(id(node.op))
+        key = (id(node.op), node.dtype, node.trainable)
+        kept = self.listed.get(key) if node.recorded is None else None
         if kept is None:
             stored = tuple([(p, prod(p.shape)) for p in node.op.parameters()])
             kept = self._kept(node, stored, "float32", {})
-            if not self.owner:
-                self.listed[id(node.op)] = kept
+            if not self.owner and node.recorded is None:
+                self.listed[key] = kept
         parameters, weights, biases, buffers = kept
         self.rows.append(
             Row(

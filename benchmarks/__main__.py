@@ -48,6 +48,8 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {', '.join(names())}")
     parser.add_argument("--write", action="store_true", help=f"put the results into {PAGE.name}")
     options = parser.parse_args()
+    # Where this is set, every process would compile all of the sources anew: not what users have.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     lines = []
     for name in options.names or names():
         module = importlib.import_module(f"benchmarks.{name}")

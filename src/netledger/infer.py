@@ -95,13 +95,13 @@ class Book:
         dtype = op.dtype(*[t.dtype for t in types])
         outputs = tuple([TensorType(s, dtype) for s in derived.outputs[: len(node.outputs)]])
         unknown = dict(op.unknown())
-        parameters, weights, biases, buffers = self._stored(node, derived, dtype, unknown)
+        parameters, kept = self._stored(node, derived, dtype, unknown)
         macs, elements = derived.macs, derived.elements
         if unknown:
             macs = self._recorded_macs(node, unknown)
             if "activations" in unknown:
                 elements = None
-            weights, biases = (None, None) if "params" in unknown else (weights, biases)
+            kept = kept.unknown() if "params" in unknown else kept
         seen = self._reach(node, derived.window)
         self._hand_on(node, outputs, seen)
         self.rows.append(
@@ -113,9 +113,7 @@ class Book:
                 input_types=types,
                 outputs=outputs,
                 parameters=parameters,
-                weights=weights,
-                biases=biases,
-                buffers=buffers,
+                sums=kept,
                 macs=macs,
                 elements=elements,
                 receptive_field=far(seen),
@@ -138,26 +136,24 @@ class Book:
         return substitute(value, self.rules.per) if type(value) is Formula else value
 
     def _list(self, node: Node) -> None:
-        """A row of stored tensors, without inputs and outputs; there may be 120,000 of them."""
+        """A row of stored tensors, without inputs and outputs; there may be 200,000 of them."""
         unknown = node.op.unknown()
-        lost = "params" in unknown
         key = (id(node.op), node.dtype, node.trainable)
         kept = self.listed.get(key) if node.recorded is None else None
         if kept is None:
             stored = tuple([(p, prod(p.shape)) for p in node.op.parameters()])
-            kept = self._kept(node, stored, "float32", {})
+            parameters, added = self._kept(node, stored, "float32", {})
+            kept = parameters, added.unknown() if "params" in unknown else added
             if not self.owner and node.recorded is None:
                 self.listed[key] = kept
-        parameters, weights, biases, buffers = kept
+        parameters, added = kept
         self.rows.append(
             Row(
                 name=node.name,
                 kind=node.op.kind,
                 scope=node.scope,
                 parameters=parameters,
-                weights=None if lost else weights,
-                biases=None if lost else biases,
-                buffers=buffers,
+                sums=added,
                 macs=None,
                 elements=None,
                 unknown=unknown,
@@ -184,7 +180,7 @@ class Book:
 
     def _kept(self, node: Node, derived: Counted, dtype: str, unknown: dict[str, str]) -> Kept:
         parameters = self._parameters(node, derived, dtype, unknown)
-        return Kept(parameters, *sums(parameters))
+        return parameters, sums(parameters)
 
     def _parameters(
         self, node: Node, derived: Counted, dtype: str, unknown: dict[str, str]

@@ -8,7 +8,7 @@ from netledger.errors import ShapeError
 from netledger.formula import Formula, prod, substitute
 from netledger.formula.simplify import simplify
 from netledger.graph import BATCH, Node, Parameter, Shape
-from netledger.ledger import Stored
+from netledger.ledger import Stored, Sums
 from netledger.ops.base import Op, Window, size
 from netledger.ops.fields import LARGEST
 
@@ -26,16 +26,10 @@ class Derived(NamedTuple):
     window: tuple[Window, ...] | str | None
 
 
-class Kept(NamedTuple):
-    """What a layer stores, and the sums of it by role."""
+Kept = tuple[tuple[Stored, ...], Sums]
+"""What a layer stores, and the sums of it."""
 
-    parameters: tuple[Stored, ...]
-    weights: Any
-    biases: Any
-    buffers: Any
-
-
-NOTHING = Kept((), 0, 0, 0)
+NOTHING: Kept = ((), Sums())
 
 
 class Rules:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from netledger.formula import formula
 from netledger.formula.simplify import simplify
-from netledger.graph import BUFFER, WEIGHT
+from netledger.graph import WEIGHT
 from netledger.ledger import Ledger, Row, add_up, plain
 
 
@@ -62,19 +62,14 @@ def total(parts: Iterable[Counts]) -> Counts:
 
 def count(row: Row) -> Counts:
     """What a row adds to the totals."""
-    learned = [
-        p
-        for p in row.parameters
-        if p.tied_to is None and p.role != BUFFER and "params" not in row.unknown
-    ]
     weights, biases = add_up([row.weights]), add_up([row.biases])
     has_weights = any(p.role == WEIGHT for p in row.parameters)
     return Counts(
         weights=weights,
         biases=biases,
         params=add_up((weights, biases)),
-        trainable=add_up(p.count for p in learned if p.trainable),
-        frozen=add_up(p.count for p in learned if not p.trainable),
+        trainable=row.sums.trainable,
+        frozen=row.sums.frozen,
         buffers=add_up([row.buffers]),
         macs=add_up([row.macs]),
         neurons=add_up([row.elements]) if has_weights else 0,

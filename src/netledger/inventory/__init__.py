@@ -146,6 +146,16 @@ def inventory(
 
 def _inventory(members: list[Listed], alike: dict[tuple[Any, ...], Inventory]) -> Inventory:
     """What one module stores; modules that store the same share it."""
+    key = tuple(
+        [(leaf, t.shape, t.dtype, t.nbytes, t.role, t.kind, t.unknown) for leaf, t in members]
+    )
+    known = alike.get(key)
+    if known is None:
+        known = alike[key] = _made_of(members)
+    return known
+
+
+def _made_of(members: list[Listed]) -> Inventory:
     rows = tuple(
         [
             (leaf, t.role or role(leaf, t.shape, t.dtype, t.kind), t.shape, t.dtype, t.nbytes)
@@ -155,11 +165,7 @@ def _inventory(members: list[Listed], alike: dict[tuple[Any, ...], Inventory]) -
     if any([row[0] == "zero_point" for row in rows]):  # quantised: its scale is a setting
         rows = tuple([(row[0], BUFFER, *row[2:]) if row[0] == "scale" else row for row in rows])
     reasons = dict.fromkeys([t.unknown for _, t in members if t.unknown])
-    key = (rows, *reasons)
-    known = alike.get(key)
-    if known is None:
-        known = alike[key] = Inventory.of(rows, "; ".join(reasons))
-    return known
+    return Inventory.of(rows, "; ".join(reasons))
 
 
 def _ties(modules: dict[str, list[Listed]], top: str) -> tuple[tuple[tuple[str, str], ...], ...]:

@@ -27,12 +27,13 @@ from netledger.ledger.row import (
     Finding,
     Row,
     Stored,
+    Sums,
     add_up,
     plain,
     sums,
     type_to_dict,
 )
-from netledger.ledger.totals import Tally, Totals, tally, total
+from netledger.ledger.totals import Totals, total
 
 SCHEMA = "netledger/1"
 
@@ -97,7 +98,7 @@ class Ledger:
     def totals(self) -> Totals:
         """The sums."""
         with no_garbage():
-            return total([tally(row) for row in self.ops])
+            return total(self.ops)
 
     def to_dict(self, *, ops: bool = False, depth: int | None = None) -> dict[str, Any]:
         """The ledger as JSON-ready data, in the contract's form."""
@@ -143,12 +144,11 @@ __all__ = [
     "Ledger",
     "Row",
     "Stored",
-    "Tally",
+    "Sums",
     "Totals",
     "add_up",
     "plain",
     "sums",
-    "tally",
     "total",
     "type_to_dict",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netledger.ledger.row import Row, add_up
+from netledger.ledger.row import Row, Sums, add_up
 
 
 def fold_pointwise(rows: tuple[Row, ...]) -> tuple[Row, ...]:
@@ -70,9 +70,7 @@ def _module(name: str, members: list[Row]) -> Row:
         parameters=tuple(
             p._replace(name=f"{row.name}.{p.name}") for row in members for p in row.parameters
         ),
-        weights=add_up(row.weights for row in members),
-        biases=add_up(row.biases for row in members),
-        buffers=add_up(row.buffers for row in members),
+        sums=Sums(*map(add_up, zip(*[row.sums for row in members], strict=True))),
         macs=add_up(row.macs for row in members),
         elements=last.elements,
         receptive_field=last.receptive_field,

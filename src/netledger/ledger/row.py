@@ -34,7 +34,43 @@ class Stored(NamedTuple):
         if self.nbytes is not None:
             return self.nbytes
         bits = DTYPE_BITS.get(self.dtype)
-        return None if bits is None else simplify(ceil_div(self.count * bits, 8))
+        if bits is None:
+            return None
+        taken = ceil_div(self.count * bits, 8)
+        return taken if type(taken) is int else simplify(taken)
+
+
+class Sums(NamedTuple):
+    """What a layer stores, added up; what is tied to another layer's counts there.
+
+    Attributes:
+        weights: Numbers with the role weight; None where not known.
+        biases: The same for biases.
+        buffers: The same for buffers.
+        trainable: Weights and biases that are trained.
+        frozen: Weights and biases that are not.
+        bytes: What all of it takes where it is stored, but for dtypes of unknown width.
+    """
+
+    weights: Any = 0
+    biases: Any = 0
+    buffers: Any = 0
+    trainable: Any = 0
+    frozen: Any = 0
+    bytes: Any = 0
+
+    @property
+    def params(self) -> Any:
+        """Weights + biases."""
+        weights, biases = self.weights, self.biases
+        if type(weights) is type(biases) is int:
+            return weights + biases
+        known = weights is not None and biases is not None
+        return add_up((weights, biases)) if known else None
+
+    def unknown(self) -> Sums:
+        """The same where nobody knows how many parameters there are."""
+        return Sums(None, None, self.buffers, 0, 0, self.bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +109,7 @@ class Row(NamedTuple):
         input_types: Their types.
         outputs: The types of its outputs.
         parameters: What it stores.
-        weights: Stored numbers with the role weight; shared ones only where they are counted.
-        biases: The same for biases.
-        buffers: The same for buffers.
+        sums: What it stores, added up.
         macs: Multiply-accumulates.
         elements: Numbers in its outputs.
         receptive_field: How much of the input one output sees, along each spatial axis; ``"all"``;
@@ -95,9 +129,7 @@ class Row(NamedTuple):
     input_types: tuple[TensorType, ...] = ()
     outputs: tuple[TensorType, ...] = ()
     parameters: tuple[Stored, ...] = ()
-    weights: Any = 0
-    biases: Any = 0
-    buffers: Any = 0
+    sums: Sums = Sums()
     macs: Any = 0
     elements: Any = 0
     receptive_field: tuple[Any, ...] | str | None = None
@@ -109,13 +141,24 @@ class Row(NamedTuple):
     folded: tuple[Row, ...] = ()
 
     @property
+    def weights(self) -> Any:
+        """Stored numbers with the role weight; shared ones only where they are counted."""
+        return self.sums.weights
+
+    @property
+    def biases(self) -> Any:
+        """The same for biases."""
+        return self.sums.biases
+
+    @property
+    def buffers(self) -> Any:
+        """The same for buffers."""
+        return self.sums.buffers
+
+    @property
     def params(self) -> Any:
         """Weights + biases."""
-        weights, biases = self.weights, self.biases
-        if type(weights) is type(biases) is int:
-            return weights + biases
-        known = weights is not None and biases is not None
-        return add_up((weights, biases)) if known else None
+        return self.sums.params
 
     def to_dict(self, feeders: Mapping[str, str] = _SAME) -> dict[str, Any]:
         """The row as JSON-ready data.
@@ -123,23 +166,27 @@ class Row(NamedTuple):
         Args:
             feeders: For values of rows that are folded, the row that they are shown in.
         """
+        weights, biases, buffers, params, macs, elements = plain_each(
+            (self.weights, self.biases, self.buffers, self.params, self.macs, self.elements)
+        )
         reach = self.receptive_field
+        # Most of the lists are empty, and there may be 200,000 rows.
         return {
             "name": self.name,
             "op": self.kind,
             "scope": self.scope,
-            "inputs": [feeders.get(name, name) for name in self.inputs],
-            "outputs": [type_to_dict(t) for t in self.outputs],
-            "parameters": [_stored_to_dict(p) for p in self.parameters],
-            "weights": plain(self.weights),
-            "biases": plain(self.biases),
-            "buffers": plain(self.buffers),
-            "params": plain(self.params),
-            "macs": plain(self.macs),
-            "elements": plain(self.elements),
-            "receptive_field": [plain(r) for r in reach] if isinstance(reach, tuple) else reach,
-            "unknown": [_reason(k, v) for k, v in self.unknown.items()],
-            "folded": [row.name for row in self.folded],
+            "inputs": [feeders.get(name, name) for name in self.inputs] if self.inputs else [],
+            "outputs": [type_to_dict(t) for t in self.outputs] if self.outputs else [],
+            "parameters": [_stored_to_dict(p) for p in self.parameters] if self.parameters else [],
+            "weights": weights,
+            "biases": biases,
+            "buffers": buffers,
+            "params": params,
+            "macs": macs,
+            "elements": elements,
+            "receptive_field": plain_each(reach) if isinstance(reach, tuple) else reach,
+            "unknown": [_reason(k, v) for k, v in self.unknown.items()] if self.unknown else [],
+            "folded": [row.name for row in self.folded] if self.folded else [],
         }
 
     def to_record(self) -> dict[str, Any]:
@@ -172,20 +219,21 @@ def plain(value: Any) -> Any:
     return value.python() if isinstance(value, Formula) else value
 
 
+def plain_each(values: tuple[Any, ...]) -> list[Any]:
+    """Counts as JSON has them; nearly always they are such already."""
+    return [*map(plain, values)] if Formula in map(type, values) else [*values]
+
+
 def type_to_dict(t: TensorType) -> dict[str, Any]:
     """A tensor type as JSON-ready data."""
-    return {"shape": _sizes(t.shape), "dtype": t.dtype}
-
-
-def _sizes(shape: Shape) -> list[Any]:
-    return [d.python() if isinstance(d, Formula) else d for d in shape]
+    return {"shape": plain_each(t.shape), "dtype": t.dtype}
 
 
 def _stored_to_dict(p: Stored) -> dict[str, Any]:
     return {
         "name": p.name,
         "role": p.role,
-        "shape": _sizes(p.shape),
+        "shape": plain_each(p.shape),
         "dtype": p.dtype,
         "count": plain(p.count),
         "bytes": plain(p.stored_bytes),
@@ -205,10 +253,22 @@ def add_up(values: Iterable[Any]) -> Any:
     return add_up_formulas([*unfixed, formula(fixed)]) if unfixed else fixed
 
 
-def sums(parameters: Iterable[Stored]) -> tuple[Any, Any, Any]:
-    """Weights, biases and buffers; what is tied to another counts there."""
+def sums(parameters: Iterable[Stored]) -> Sums:
+    """The sums over some parameters."""
     counts: dict[str, Any] = {WEIGHT: 0, BIAS: 0, BUFFER: 0}
+    trainable: Any = 0
+    frozen: Any = 0
+    taken: Any = 0
     for p in parameters:
-        if p.tied_to is None:
-            counts[p.role] = counts[p.role] + p.count
-    return counts[WEIGHT], counts[BIAS], counts[BUFFER]
+        if p.tied_to is not None:
+            continue
+        counts[p.role] = counts[p.role] + p.count
+        nbytes = p.stored_bytes
+        taken = taken if nbytes is None else taken + nbytes
+        if p.role == BUFFER:
+            continue
+        if p.trainable:
+            trainable = trainable + p.count
+        else:
+            frozen = frozen + p.count
+    return Sums(counts[WEIGHT], counts[BIAS], counts[BUFFER], trainable, frozen, taken)

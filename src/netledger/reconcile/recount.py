@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from netledger.ledger import Row
+from netledger.ledger import Row, sums
 from netledger.reconcile.claim import MACS
 from netledger.reconcile.proposal import Proposal
 from netledger.reconcile.subject import Subject
@@ -29,8 +29,9 @@ def stored_as(s: Subject, dtype: str, text: str, cost: float) -> tuple[Subject, 
 
 
 def _cast(row: Row, dtype: str) -> Row:
-    parameters = [
+    parameters = tuple(
         p._replace(dtype=dtype) if p.dtype == "float32" and p.nbytes is None else p
         for p in row.parameters
-    ]
-    return row._replace(parameters=tuple(parameters))
+    )
+    kept = row.sums._replace(bytes=sums(parameters).bytes)
+    return row._replace(parameters=parameters, sums=kept)

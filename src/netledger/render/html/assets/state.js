@@ -28,20 +28,10 @@ let base, now;
 let made = { edits: [], graph: graphs[MAIN] }; // the network after the last edits that could be made
 const wanted = () => (made.edits === state.edits ? made.graph : changed(state.edits));
 
-/** A value that is worked out once for each thing. */
-const once = (work) => {
-  const done = new WeakMap();
-  return (thing) => {
-    if (!done.has(thing)) done.set(thing, work(thing));
-    return done.get(thing);
-  };
-};
-const tallied = once(Books.tally);
-
 /** Everything that is shown of a network, for the batch and after the edits. */
 function examine(graph, batch, known) {
   const { ledger, error } = derive(() => known.ledger(graph, batch));
-  const totals = Books.total(ledger.ops.map(tallied));
+  const totals = Books.total(ledger.ops);
   return { ledger, error, graph, totals, sizes: new Sizes(ledger, null) };
 }
 

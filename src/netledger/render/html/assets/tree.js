@@ -117,6 +117,15 @@ function gone(found, known, taken) {
   found.splice(0, found.length, ...order);
 }
 
+/** A value that is worked out once for each thing. */
+const once = (work) => {
+  const done = new WeakMap();
+  return (thing) => {
+    if (!done.has(thing)) done.set(thing, work(thing));
+    return done.get(thing);
+  };
+};
+
 const goneOf = once((old) => ({ ...leaf(base, old.row, old), id: `− ${old.row.name}`, status: "gone", changed: true }));
 
 /** After a layer that does not fit: those of which nothing is known. */

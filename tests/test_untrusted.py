@@ -47,6 +47,33 @@ def test_the_deepest_json_is_read_and_one_deeper_is_not(opening: bytes, closing:
         read_json(opening + deepest + closing, "x")
 
 
+@settings(deadline=None)
+@given(VALUES, st.text('a:,"\\\\{}[]', max_size=5), st.booleans())
+def test_a_key_that_stands_twice_is_refused_wherever_it_is(
+    value: object, key: str, first: bool
+) -> None:
+    other, name = json.dumps(value), json.dumps(key)
+    twice = f"{{{name}: {other}, {json.dumps(key + '.')}: 0, {name}: 0}}"
+    data = f"[{twice}, {other}]" if first else f"[{other}, {{{name}: {twice}}}]"
+    with pytest.raises(SpecError) as caught:
+        read_json(data.encode(), "x")
+    assert caught.value.fact == f"the key {key!r} stands twice in one JSON object"
+
+
+@pytest.mark.parametrize(
+    ("text", "fact"),
+    [
+        ('[{"a": 0, "a": 0}, NaN', "the key 'a' stands twice in one JSON object"),
+        ('[NaN, {"a": 0, "a": 0}]', "NaN is no JSON number"),
+        ('[{"a": 0, "a": 0} 1', "the key 'a' stands twice in one JSON object"),
+    ],
+)
+def test_of_several_faults_the_first_is_told(text: str, fact: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        read_json(text.encode(), "x")
+    assert caught.value.fact == fact
+
+
 class Unseekable(io.BytesIO):
     """Makes zipfile write sizes behind the members, as torch does."""
 

@@ -12,6 +12,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from mmap import mmap
 from typing import Any, NamedTuple, NoReturn
 
@@ -53,12 +54,9 @@ def read_json(data: bytes, where: str, *, limit: int = LARGEST_JSON) -> Any:
     """
     if len(data) > limit:
         raise SpecError(f"JSON of {len(data):,} bytes; at most {limit:,} are read", where=where)
-    _check_extent(data, where)
+    pairs = _check_extent(data, where)
     try:
-        text = data.decode("utf-8")
-        return json.loads(
-            text, object_pairs_hook=_object, parse_constant=_no_number, parse_float=_finite
-        )
+        return _parsed(data.decode("utf-8"), pairs)
     except UnicodeDecodeError as error:
         raise SpecError(f"not UTF-8 text (byte {error.start:,})", where=where) from None
     except json.JSONDecodeError as error:
@@ -72,8 +70,11 @@ def read_json(data: bytes, where: str, *, limit: int = LARGEST_JSON) -> Any:
         raise SpecError("an integer with thousands of digits", where=where) from None
 
 
-def _check_extent(data: bytes, where: str) -> None:
-    """Refuses JSON that is too deep or would take too much memory, before it is parsed."""
+def _check_extent(data: bytes, where: str) -> int:
+    """Refuses JSON that is too deep or would take too much memory, before it is parsed.
+
+    Returns how many keys are in it, each as often as it stands there.
+    """
     texts = data.count(b'"') // 2
     if texts > MOST_TEXTS:
         raise SpecError(f"JSON with {texts:,} texts; at most {MOST_TEXTS:,} are read", where=where)
@@ -89,10 +90,11 @@ def _check_extent(data: bytes, where: str) -> None:
     brackets = bare.translate(_SQUARE, _NOT_BRACKETS)
     for _ in range(DEEPEST_JSON):  # each round takes the innermost brackets away
         if not brackets:
-            return
+            break
         brackets = brackets.replace(b"[]", b"")
     if b"[]" in brackets or b"[" * (DEEPEST_JSON + 1) in brackets:
         raise SpecError(f"JSON nested deeper than {DEEPEST_JSON}", where=where)
+    return bare.count(b":")
 
 
 def _bare(data: bytes) -> bytes:
@@ -106,15 +108,38 @@ def _bare(data: bytes) -> bytes:
     return _STRING.sub(b"", signs)
 
 
+def _parsed(text: str, pairs: int) -> Any:
+    """The value of a JSON text with so many keys.
+
+    Objects with fewer keys than the text tell of one that stands twice. Only then, or where
+    anything else is wrong, each object is looked into: the first fault is the one to tell.
+    """
+    kept = 0
+
+    def counted(made: dict[str, Any]) -> dict[str, Any]:
+        nonlocal kept
+        kept += len(made)
+        return made
+
+    with suppress(SpecError, ValueError):
+        value = _loads(text, object_hook=counted)
+        if kept == pairs:
+            return value
+        del value  # it may be large, and is made once more
+    return _loads(text, object_pairs_hook=_object)
+
+
+def _loads(text: str, **hook: Any) -> Any:
+    return json.loads(text, parse_constant=_no_number, parse_float=_finite, **hook)
+
+
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        seen: set[str] = set()
-        for key, _ in pairs:
-            if key in seen:
-                raise SpecError(f"the key {key[:200]!r} stands twice in one JSON object")
-            seen.add(key)
-    return made
+    seen: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in seen:
+            raise SpecError(f"the key {key[:200]!r} stands twice in one JSON object")
+        seen[key] = value
+    return seen
 
 
 def _no_number(text: str) -> NoReturn:

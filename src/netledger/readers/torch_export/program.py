@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from netledger.aten import Frame, Stored
 from netledger.errors import SpecError, quoted
 from netledger.formula import Dim, Formula
-from netledger.graph import BATCH, BIAS, BUFFER, WEIGHT, Shape, TensorType
+from netledger.graph import BATCH, BIAS, BUFFER, WEIGHT, TensorType
 from netledger.inventory import check_shape, role
 from netledger.ops.fields import LARGEST
 from netledger.readers.torch_export.symbols import parse
@@ -54,14 +54,20 @@ class Invocation(NamedTuple):
     """The modules around it, outermost first."""
 
 
-def need(value: Any, kind: type, what: str) -> Any:
-    """`value`, if it is of that kind.
+def need(value: Any, kind: type, what: str, *of: Any) -> Any:
+    """`value`, if it is of that kind: JSON has no others that are like it.
+
+    Args:
+        value: What stands there.
+        kind: What has to.
+        what: What it is called in messages, with ``{}`` for each of the rest.
+        *of: What it belongs to.
 
     Raises:
         SpecError: If it is not.
     """
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise SpecError(f"{what} is not what an exported program has there")
+    if type(value) is not kind:
+        raise SpecError(f"{what.format(*of)} is not what an exported program has there")
     return value
 
 
@@ -83,6 +89,7 @@ class Program:
         signature = need(module.get("signature"), dict, "signature")
         specs = need(signature.get("input_specs"), list, "input_specs")
         self._names: dict[str, Dim] = {}
+        self._types: dict[tuple[tuple[Dim | None, ...], str], TensorType] = {}
         inputs, stored = _specs(specs)
         self._name_batch(inputs)
         self.inputs = {name: self._stated(name) for name in inputs}
@@ -104,23 +111,37 @@ class Program:
         meta = self._tensors.get(name)
         if not isinstance(meta, dict):
             return None
-        sizes = need(meta.get("sizes"), list, f"the sizes of {quoted(name)}")
+        sizes = meta.get("sizes")
+        if type(sizes) is not list:
+            need(sizes, list, "the sizes of {}", quoted(name))
         if len(sizes) > MOST_AXES:
             raise SpecError(f"{quoted(name)} has {len(sizes)} axes; at most {MOST_AXES} are read")
-        shape = tuple(map(self.size, sizes))
+        shape = tuple([self.size(size) for size in sizes])
+        dtype = meta.get("dtype")
+        known = DTYPES.get(dtype, "unknown") if isinstance(dtype, int) else "unknown"
+        return self._type(shape, known, name)
+
+    def _type(self, shape: tuple[Dim | None, ...], dtype: str, name: str) -> TensorType | None:
+        """The type, if it is one; tensors that are alike share it."""
+        fixed = all([type(d) is int for d in shape])
+        made = self._types.get((shape, dtype)) if fixed else None
+        if made is not None:
+            return made
         if any(d is None for d in shape):
             return None
         check_shape([d if isinstance(d, int) else 1 for d in shape], name)
-        dtype = meta.get("dtype")
-        known = DTYPES.get(dtype, "unknown") if isinstance(dtype, int) else "unknown"
-        return TensorType(tuple(d for d in shape if d is not None), known)
+        made = TensorType(tuple([d for d in shape if d is not None]), dtype)
+        if fixed:
+            self._types[shape, dtype] = made
+        return made
 
     def size(self, value: Any) -> Dim | None:
         """A size: ``{"as_int": 3}``, or an expression."""
-        if not isinstance(value, dict):
+        if type(value) is not dict:
             return None
         if "as_int" in value:
-            return int(need(value["as_int"], int, "a size"))
+            number: int = need(value["as_int"], int, "a size")
+            return number
         expression = value.get("as_expr")
         text = expression.get("expr_str") if isinstance(expression, dict) else None
         return parse(text, self._names) if isinstance(text, str) else None
@@ -148,26 +169,25 @@ class Program:
 
     def _stored(self, name: str, kind: str, full: str) -> Stored:
         known = self._stated(name)
-        if any(isinstance(d, Formula) for d in known.shape):
+        sizes = tuple([d for d in known.shape if isinstance(d, int)])
+        if len(sizes) < len(known.shape):
             raise SpecError(f"the stored tensor {quoted(full)} has a symbol for a size")
-        shape: Shape = known.shape
         if kind != "parameter":
             return Stored(full, BUFFER, known, False)
-        sizes = tuple(int(d) for d in shape if isinstance(d, int))
         named = role(full.rpartition(".")[2], sizes, known.dtype)
         learned = self._tensors[name].get("requires_grad") is not False
         return Stored(full, BIAS if named == BIAS else WEIGHT, known, learned)
 
     def _call(self, node: Any, number: int) -> Invocation:
-        what = f"node {number:,}"
-        need(node, dict, what)
-        target = need(node.get("target"), str, f"the target of {what}")
+        need(node, dict, "node {:,}", number)
+        target = need(node.get("target"), str, "the target of node {:,}", number)
         outputs: list[str | None] = []
-        for output in need(node.get("outputs"), list, f"the outputs of {what}"):
-            outputs += _outputs(need(output, dict, f"an output of {what}"))
+        for output in need(node.get("outputs"), list, "the outputs of node {:,}", number):
+            outputs += _outputs(need(output, dict, "an output of node {:,}", number))
         args = {}
-        for i, given in enumerate(need(node.get("inputs"), list, f"the inputs of {what}")):
-            need(given, dict, f"an input of {what}")
+        inputs = need(node.get("inputs"), list, "the inputs of node {:,}", number)
+        for i, given in enumerate(inputs):
+            need(given, dict, "an input of node {:,}", number)
             name = given.get("name")
             args[name if isinstance(name, str) and name else f"arg{i}"] = given.get("arg")
         metadata = node.get("metadata")
@@ -194,7 +214,7 @@ def _specs(specs: list[Any]) -> tuple[list[str], dict[str, tuple[str, str]]]:
                 continue  # numbers, tokens, custom objects: no tensors
             arg = need(content.get("arg"), dict, "an input")
             name = need(arg.get("name"), str, "the name of an input")
-            full = need(content.get(f"{kind}_name"), str, f"the name of a {kind}")
+            full = need(content.get(f"{kind}_name"), str, "the name of a {}", kind)
             if name in stored:
                 raise SpecError(f"two inputs are called {quoted(name)}")
             stored[name] = (kind, full)

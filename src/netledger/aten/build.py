@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from netledger.aten.call import Call, Layer, Value
@@ -39,7 +38,7 @@ _UNKNOWN = TensorType((NO_SIZE,))
 _IDLE = (Constant, Expand, Reshape, Cast, Identity, Update)
 """Left out where nothing takes what they make: the zeros that a recurrent layer begins with, a
 tensor that is changed through its last view."""
-_BARE = Layer((), ())
+_OWN: Mapping[str, str] = {}
 _NONE: Mapping[int, tuple[str, Op]] = {}
 _NOTHING = "no multiply-accumulates, nothing stored"
 
@@ -82,6 +81,14 @@ class Invocation(NamedTuple):
     within: int = -1
 
 
+class Trial(NamedTuple):
+    """An operation, and what its rules give for what a call takes."""
+
+    op: Op
+    results: tuple[Shape, ...]
+    dtype: str
+
+
 class Builder:
     """The nodes of a graph while they are made.
 
@@ -89,6 +96,8 @@ class Builder:
         inputs: The types of the network's inputs.
         stored: What the source keeps, by the names that its calls use.
         calls_in: How many calls each module makes itself.
+        places: Where stored tensors are kept, by their names in the model. Those at one place are
+            one and the same; one without a place is itself.
 
     Attributes:
         nodes: The nodes.
@@ -101,14 +110,18 @@ class Builder:
         inputs: Mapping[str, TensorType],
         stored: Mapping[str, Stored],
         calls_in: Mapping[str, int],
+        places: Mapping[str, str] = _OWN,
     ) -> None:
         self.stored = stored
+        self._place = {
+            name: places.get(kept.name) or f"= {kept.name}" for name, kept in stored.items()
+        }
         self.nodes: list[Node] = []
         self.uses: dict[str, list[tuple[str, str]]] = {}
         self.values = {name: Value(name, t) for name, t in inputs.items()}
         for name, kept in stored.items():
             self.values[name] = Value(name, kept.type, stored=name)
-        self._taken: Counter[str] = Counter(dict.fromkeys(inputs, 1))
+        self._taken = dict.fromkeys(inputs, 1)
         self._alone: dict[str, str] = {}
         """For each stored tensor the value that it is where it is used by itself."""
         self._extra: dict[str, tuple[str, TensorType | None]] = {}
@@ -133,7 +146,8 @@ class Builder:
         layer = translate(call)
         if layer is not None:
             try:
-                self._emit(made, layer._replace(untold=call.untold(layer)))
+                untold = call.untold(layer)
+                self._emit(made, layer._replace(untold=untold) if untold else layer)
                 return
             except NetledgerError as error:
                 why = error.fact
@@ -142,7 +156,6 @@ class Builder:
     def finish(
         self,
         outputs: Sequence[str],
-        same: Callable[[Stored], str],
         whole: Mapping[int, tuple[str, Op]] = _NONE,
         unused: bool = True,
     ) -> tuple[str, ...]:
@@ -150,7 +163,6 @@ class Builder:
 
         Args:
             outputs: The values that the network returns.
-            same: What tells tensors apart; a second name of one that is used is no other.
             whole: The calls of modules that are one operation; see `netledger.aten.whole`.
             unused: False if the source stopped midway, so that more may yet be used.
         """
@@ -158,21 +170,20 @@ class Builder:
         if whole:
             self.nodes, renamed = fold(self.nodes, whole, results)
             results = tuple(renamed.get(name, name) for name in results)
-        used = {same(self.stored[name]) for name in self.uses}
-        for name, kept in self.stored.items():
-            key = same(kept)
-            counter = kept.name.endswith("num_batches_tracked")
-            if unused and key not in used and not counter:
+        used = {self._place[name] for name in self.uses}  # a second name of one is no other
+        for name, kept in self.stored.items() if unused else ():
+            place = self._place[name]
+            if place not in used and not kept.name.endswith("num_batches_tracked"):
                 self._name(self.values[name], note="never used")
-                used.add(key)
+                used.add(place)
         self.nodes = without_unused(self.nodes, results, _IDLE)
         return results
 
-    def ties(self, same: Callable[[Stored], str]) -> tuple[tuple[tuple[str, str], ...], ...]:
+    def ties(self) -> tuple[tuple[tuple[str, str], ...], ...]:
         """The uses of one and the same stored tensor, the first one first."""
         groups: dict[str, list[tuple[str, str]]] = {}
         for name, uses in self.uses.items():
-            groups.setdefault(same(self.stored[name]), []).extend(uses)
+            groups.setdefault(self._place[name], []).extend(uses)
         several = [group for group in groups.values() if len(group) > 1]
         if not several:
             return ()
@@ -182,17 +193,13 @@ class Builder:
             for group in several
         )
 
-    def homes(self, same: Callable[[Stored], str]) -> dict[tuple[str, str], tuple[str, ...]]:
+    def homes(self) -> dict[tuple[str, str], tuple[str, ...]]:
         """The names of each stored tensor in the model, by the node and parameter that it is."""
-        names: dict[str, dict[str, None]] = {}
-        for kept in self.stored.values():
-            known = names.setdefault(same(kept), {})
-            known.update(dict.fromkeys(kept.homes or (kept.name,)))
-        return {
-            use: tuple(names[same(self.stored[name])])
-            for name, uses in self.uses.items()
-            for use in uses
-        }
+        names: dict[str, list[str]] = {}
+        for name, kept in self.stored.items():
+            names.setdefault(self._place[name], []).extend(kept.homes or (kept.name,))
+        homes = {place: tuple(dict.fromkeys(found)) for place, found in names.items()}
+        return {use: homes[self._place[name]] for name, uses in self.uses.items() for use in uses}
 
     def _passes(self, made: Invocation) -> bool:
         """Remembers a stored tensor that is only cast, or turned over for a product."""
@@ -212,46 +219,46 @@ class Builder:
 
     def _emit(self, made: Invocation, layer: Layer) -> None:
         """Adds the nodes of a layer, after a trial of their rules."""
-        shapes: tuple[Shape, ...] = tuple([v.shape for v in layer.inputs])
-        dtypes = [v.type.dtype for v in layer.inputs]
-        trials: list[tuple[Op, tuple[Shape, ...], str]] = []
+        shapes: tuple[Shape, ...] = tuple([v.type.shape for v in layer.inputs])
+        dtypes = tuple([v.type.dtype for v in layer.inputs])
+        trials: list[Trial] = []
         for i, op in enumerate(layer.ops):
-            if not isinstance(op, Opaque):
-                op.check(*shapes)
-            results = op.outputs(*shapes)
-            trials.append((op, results, op.dtype(*dtypes)))
+            trial = self._try(op, shapes, dtypes)
+            trials.append(trial)
             if not layer.each:
                 more = layer.more[i] if i < len(layer.more) else ()
-                shapes = (*results[:1], *[v.shape for v in more])
-                dtypes = [trials[-1][2], *[v.type.dtype for v in more]]
-        inputs = tuple([self._name(v) for v in layer.inputs])
+                shapes = (*trial.results[:1], *[v.type.shape for v in more])
+                dtypes = (trial.dtype, *[v.type.dtype for v in more])
+        inputs = self._names(layer.inputs)
         if layer.each:
             for name, known, trial in zip(made.names, made.call.results, trials, strict=True):
                 title = self._title(made, name, layer)
                 self._node(made, title, trial, inputs, [name], (known,), layer)
             return
-        at = self._weighted(layer)
+        last = len(trials) - 1
+        at = 0 if layer.more else last  # has the weights: others may add to its result
         for i, trial in enumerate(trials):
-            last = i == len(trials) - 1
-            own = made.name if last else f"{made.name}_{i}"
+            own = made.name if i == last else f"{made.name}_{i}"
             title = self._title(made, own, layer if i == at else None)
-            said = made.call.results if last else (None,)
-            names = made.names if last else [title]
-            rest = _BARE._replace(known=layer.known, untold=layer.untold)
-            self._node(made, title, trial, inputs, names, said, layer if i == at else rest)
-            more = layer.more[i] if i < len(layer.more) else ()
-            inputs = (title, *[self._name(v) for v in more])
+            said = made.call.results if i == last else (None,)
+            names = made.names if i == last else [title]
+            part = layer if i == at else layer._replace(weights=())
+            self._node(made, title, trial, inputs, names, said, part)
+            if i < last:
+                more = layer.more[i] if i < len(layer.more) else ()
+                inputs = (title, *self._names(more))
 
-    @staticmethod
-    def _weighted(layer: Layer) -> int:
-        """Which of the operations has the weights: the first, if others add to its result."""
-        return 0 if layer.more else len(layer.ops) - 1
+    def _try(self, op: Op, shapes: tuple[Shape, ...], dtypes: tuple[str, ...]) -> Trial:
+        """What the rules give."""
+        if not isinstance(op, Opaque):
+            op.check(*shapes)
+        return Trial(op, op.outputs(*shapes), op.dtype(*dtypes))
 
     def _node(
         self,
         made: Invocation,
         title: str,
-        trial: tuple[Op, tuple[Shape, ...], str],
+        trial: Trial,
         inputs: tuple[str, ...],
         names: Sequence[str],
         stated: tuple[TensorType | None, ...],
@@ -294,7 +301,7 @@ class Builder:
         if not layer.weights:
             none = () if not isinstance(op, Opaque) or layer.known else None
             return Recorded(stated, none, 0 if layer.known else None)
-        derived = op.parameters(*[v.shape for v in layer.inputs])
+        derived = op.parameters(*[v.type.shape for v in layer.inputs])
         same = len(derived) == len(layer.weights)
         parameters = []
         for i, value in enumerate(layer.weights):
@@ -302,10 +309,13 @@ class Builder:
             buffer = kept.role == BUFFER
             name = derived[i].name if same else kept.name.rpartition(".")[2]
             role = derived[i].role if same and (derived[i].role == BUFFER) == buffer else kept.role
-            shape, dtype = value.shape, kept.type.dtype
+            shape, dtype = value.type.shape, kept.type.dtype
             parameters.append(Parameter(name, role, shape, dtype, kept.trainable, kept.nbytes))
             self.uses.setdefault(value.stored, []).append((title, name))
         return Recorded(stated, tuple(parameters))
+
+    def _names(self, values: Sequence[Value]) -> tuple[str, ...]:
+        return tuple([self._name(v) if v.stored else v.name for v in values])
 
     def _name(self, value: Value, note: str = "") -> str:
         """The value's name; a stored tensor becomes a node of its own at its first use."""
@@ -355,8 +365,7 @@ class Builder:
         return self._unique(path if alone else f"{path}.{name}" if path else name)
 
     def _unique(self, base: str) -> str:
-        self._taken[base] += 1
-        count = self._taken[base]
+        count = self._taken[base] = self._taken.get(base, 0) + 1
         if count == 1:
             return base
         name = f"{base}_{count}"

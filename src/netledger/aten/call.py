@@ -35,20 +35,27 @@ class Value(NamedTuple):
 class Arguments(dict[str, Any]):
     """The arguments of a call by name; it remembers which of them were looked at."""
 
+    __slots__ = ("seen",)
+
     def __init__(self, given: Mapping[str, Any]) -> None:
-        super().__init__(given)
+        dict.__init__(self, given)
         self.seen: set[str] = set()
 
     def __getitem__(self, name: str) -> Any:
         self.seen.add(name)
-        return super().__getitem__(name)
+        return dict.__getitem__(self, name)
 
     def get(self, name: str, default: Any = None) -> Any:
         """The argument of that name."""
         self.seen.add(name)
-        return super().get(name, default)
+        return _get(self, name, default)
 
 
+_get = dict[str, Any].get
+
+
+_WHOLE = (int, Formula)
+"""What a whole number is, or a size with a symbol."""
 NEUTRAL = {
     **dict.fromkeys(("alpha", "beta", "scale", "input_scale"), 1),
     **dict.fromkeys(("p", "ord"), 2),
@@ -90,12 +97,13 @@ class Call(NamedTuple):
         """What the arguments say that the rule did not look at: ``is_causal=True``."""
         if layer.untold or not isinstance(self.args, Arguments):
             return layer.untold
-        taken = {v.name for v in (*layer.inputs, *layer.weights, *sum(layer.more, ()))}
+        taken = {v.name for v in sum(layer.more, layer.inputs + layer.weights)}
         found = []
         for name, value in self.args.items():
-            if isinstance(value, Value) and value.name not in taken:
-                found.append(f"{name}={value.name}")
-            elif not isinstance(value, Value) and self._matters(name, value):
+            if isinstance(value, Value):
+                if value.name not in taken:
+                    found.append(f"{name}={value.name}")
+            elif self._matters(name, value):
                 found.append(f"{name}={value}")
         return ", ".join(found)
 
@@ -148,7 +156,7 @@ class Call(NamedTuple):
         """
         found = self.args.get(name)
         found = default if found is None else found
-        if isinstance(found, bool) or not isinstance(found, int | Formula):
+        if not _whole(found):
             raise ShapeError(f"{self.target} has no whole number {name!r}")
         return found
 
@@ -160,12 +168,14 @@ class Call(NamedTuple):
         """
         found = self.args.get(name)
         found = default if found is None or found == [] else found
-        found = [found] if isinstance(found, int | Formula) else found
-        if not isinstance(found, list | tuple) or not all(
-            isinstance(v, int | Formula) and not isinstance(v, bool) for v in found
-        ):
+        found = (found,) if isinstance(found, _WHOLE) else found
+        if not isinstance(found, (list, tuple)) or not all([_whole(v) for v in found]):
             raise ShapeError(f"{self.target} has no whole numbers {name!r}")
         return tuple(found)
+
+    def per_axis(self, name: str, default: Any = None) -> Any:
+        """Whole numbers; one for all axes where they are equal."""
+        return alike(self.integers(name, default))
 
     def flag(self, name: str, default: bool = False) -> bool:
         """True or false."""
@@ -175,8 +185,17 @@ class Call(NamedTuple):
     def number(self, name: str, default: float) -> float:
         """A number."""
         found = self.args.get(name, default)
-        plain = isinstance(found, int | float) and not isinstance(found, bool)
+        plain = isinstance(found, (int, float)) and not isinstance(found, bool)
         return found if plain else default
+
+
+def _whole(value: Any) -> bool:
+    return type(value) is int or (isinstance(value, _WHOLE) and not isinstance(value, bool))
+
+
+def alike(values: tuple[Any, ...]) -> Any:
+    """One value where all are equal."""
+    return values[0] if len(values) == 1 or len(set(values)) == 1 else values
 
 
 class Layer(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from netledger.aten.call import Call, Layer, Value, layer
+from netledger.aten.call import Call, Layer, Value, alike, layer
 from netledger.aten.moves import known
 from netledger.errors import ShapeError
 from netledger.ops import (
@@ -36,8 +36,8 @@ from netledger.ops.recurrent import Recurrent
 
 def _kept(*values: Value | None) -> tuple[Value, ...]:
     """The stored ones; a computed weight is refused, for the rules would count it as stored."""
-    present = tuple(v for v in values if v is not None)
-    if not all(v.stored for v in present):
+    present = tuple([v for v in values if v is not None])
+    if not all([v.stored for v in present]):
         raise ShapeError("a weight is computed")
     return present
 
@@ -55,31 +55,21 @@ def _size(d: Any) -> int:
     return d
 
 
-def _per_axis(values: tuple[Any, ...], rank: int) -> Any:
-    """One number for all axes where they are equal."""
-    return values[0] if len(set(values)) == 1 else values
-
-
 def convolution(call: Call) -> Layer:
     """conv1d, conv2d, conv3d, convolution and the transposed ones."""
     x, weight, bias = call.value("input", "self"), call.value("weight"), _bias(call)
-    rank = len(weight.shape) - 2
     padding = call.args.get("padding")
-    stride = call.integers("stride", 1)
-    dilation = call.integers("dilation", 1)
     fields: dict[str, Any] = {
-        "kernel_size": _per_axis(weight.shape[2:], rank),
-        "stride": _per_axis(stride, rank),
-        "padding": padding
-        if isinstance(padding, str)
-        else _per_axis(call.integers("padding", 0), rank),
-        "dilation": _per_axis(dilation, rank),
+        "kernel_size": alike(weight.shape[2:]),
+        "stride": call.per_axis("stride", 1),
+        "padding": padding if isinstance(padding, str) else call.per_axis("padding", 0),
+        "dilation": call.per_axis("dilation", 1),
         "groups": call.integer("groups", 1),
         "bias": bias is not None,
         "channels_last": False,
     }
     transposed = "transpose" in call.target or call.flag("transposed")
-    extra = _per_axis(call.integers("output_padding", 0), rank)
+    extra = call.per_axis("output_padding", 0)
     if not weight.stored:
         for name in ("kernel_size", "bias"):
             del fields[name]

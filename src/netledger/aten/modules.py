@@ -31,15 +31,16 @@ class Calls:
 
     def __init__(self) -> None:
         self.found: list[ModuleCall] = []
-        self._known: dict[tuple[str, ...], int] = {}
+        self._known: dict[tuple[int, str], int] = {}
+        """Each call by the one around it and its own key."""
 
     def within(self, stack: Sequence[Frame]) -> int:
         """The innermost call of a stack, outermost module first; -1 outside of all."""
-        at, keys = -1, tuple(frame.key for frame in stack)
-        for depth, frame in enumerate(stack, start=1):
-            known = self._known.get(keys[:depth])
+        at = -1
+        for frame in stack:
+            known = self._known.get((at, frame.key))
             if known is None:
-                known = self._known[keys[:depth]] = len(self.found)
+                known = self._known[at, frame.key] = len(self.found)
                 self.found.append(ModuleCall(frame.path, frame.kind, at))
             at = known
         return at

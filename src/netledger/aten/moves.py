@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from netledger.aten.call import Call, Layer, Value, layer
+from netledger.aten.call import Call, Layer, Value, alike, layer
 from netledger.errors import ShapeError
 from netledger.formula import prod
 from netledger.graph import Shape
@@ -37,30 +37,26 @@ from netledger.ops.resample import border
 Rule = Callable[[Call], Layer]
 
 
-def _same(values: tuple[Any, ...]) -> Any:
-    return values[0] if len(set(values)) == 1 else values
-
-
 def pool(call: Call) -> Layer:
     """max_pool1d … 3d and avg_pool1d … 3d."""
     kernel = call.integers("kernel_size")
     fields: dict[str, Any] = {
-        "stride": _same(call.integers("stride", kernel)),
-        "padding": _same(call.integers("padding", 0)),
+        "stride": call.per_axis("stride", kernel),
+        "padding": call.per_axis("padding", 0),
         "rounding": "ceil_clipped" if call.flag("ceil_mode") else "floor",
         "channels_last": False,
     }
     x = call.value("self", "input")
     if call.target.startswith("avg"):
         counted = call.flag("count_include_pad", True)
-        return layer(AvgPool(_same(kernel), count_padding=counted, **fields), x)
-    return layer(MaxPool(_same(kernel), dilation=_same(call.integers("dilation", 1)), **fields), x)
+        return layer(AvgPool(alike(kernel), count_padding=counted, **fields), x)
+    return layer(MaxPool(alike(kernel), dilation=call.per_axis("dilation", 1), **fields), x)
 
 
 def adaptive_pool(call: Call) -> Layer:
     """adaptive_avg_pool1d … 3d and adaptive_max_pool1d … 3d."""
     kind = AdaptiveMaxPool if "max" in call.target else AdaptiveAvgPool
-    size = _same(call.integers("output_size"))
+    size = call.per_axis("output_size")
     return layer(kind(size, channels_last=False), call.value("self", "input"))
 
 

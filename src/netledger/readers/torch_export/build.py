@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from netledger.aten import Arguments, Builder, Call, Calls, Invocation, Stored, Value
+from netledger.aten import Arguments, Builder, Call, Calls, Invocation, Value
 from netledger.errors import NetledgerError, SpecError, quoted
 from netledger.graph import Node
 from netledger.ops import LocalResponseNorm, Op
@@ -32,22 +32,19 @@ class Translation:
         self.program = program
         self.calls = Calls()
         inside = Counter(call.stack[-1].path for call in program.calls if call.stack and call.name)
-        self._builder = Builder(program.inputs, program.stored, inside)
+        self._builder = Builder(program.inputs, program.stored, inside, places)
         self._normalisations: dict[int, tuple[str, list[Call]]] = {}
         for call in program.calls:
             self._add(call)
-
-        def same(stored: Stored) -> str:
-            return places.get(stored.name, f"= {stored.name}")
 
         whole = {
             at: (path, normalisation(calls)) for at, (path, calls) in self._normalisations.items()
         }
         found = {at: (path, op) for at, (path, op) in whole.items() if op is not None}
-        self.outputs = self._builder.finish(self._known(program.outputs), same, found)
+        self.outputs = self._builder.finish(self._known(program.outputs), found)
         self.nodes: Sequence[Node] = self._builder.nodes
-        self.ties = self._builder.ties(same)
-        self.homes = self._builder.homes(same)
+        self.ties = self._builder.ties()
+        self.homes = self._builder.homes()
 
     def _add(self, listed: Listed) -> None:
         names = [name for name in listed.outputs if name is not None]
@@ -57,7 +54,7 @@ class Translation:
         args = {name: self.argument(arg) for name, arg in listed.args.items()}
         if not names:
             return
-        stated = tuple(self.program.type(name) for name in names)
+        stated = tuple([self.program.type(name) for name in names])
         call = Call(_base(listed.target), Arguments(args), stated)
         path = listed.stack[-1].path if listed.stack else ""
         within = self.calls.within(listed.stack)
@@ -95,6 +92,9 @@ class Translation:
 
     def value(self, name: Any) -> Value:
         """The tensor of that name."""
+        known = self._builder.values.get(name) if isinstance(name, str) else None
+        if known is not None:
+            return known
         if not isinstance(name, str) or name not in self._builder:
             raise SpecError(f"the value {quoted(str(name))} is used before it is made")
         return self._builder.value(name)

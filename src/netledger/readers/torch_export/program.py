@@ -111,8 +111,8 @@ class Program:
         meta = self._tensors.get(name)
         if not isinstance(meta, dict):
             return None
-        sizes = meta.get("sizes")
-        if type(sizes) is not list:
+        sizes: Any = meta.get("sizes")
+        if type(sizes) is not list:  # the name is quoted only if it is needed
             need(sizes, list, "the sizes of {}", quoted(name))
         if len(sizes) > MOST_AXES:
             raise SpecError(f"{quoted(name)} has {len(sizes)} axes; at most {MOST_AXES} are read")

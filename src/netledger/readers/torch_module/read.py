@@ -132,19 +132,19 @@ def _graph(modules: Modules, attempt: Attempt, tensors: Mapping[str, tuple[Any, 
         made.value(tensor)
     names = [tensor.name for tensor in results]
     whole, ended = dict(_whole(modules, trace)), attempt.error is None
-    outputs = made.builder.finish(names, _same, whole, unused=ended)
+    outputs = made.builder.finish(names, whole, unused=ended)
     return Graph(
         type(model).__name__,
         inputs,
         tuple(made.builder.nodes),
         outputs,
-        made.builder.ties(_same),
+        made.builder.ties(),
         title="a module of PyTorch",
         source=kind(model),
         reader="torch_module",
         calls=tuple(trace.calls),
         modules={name: kind(module) for name, module in modules.items()},
-        homes=made.builder.homes(_same),
+        homes=made.builder.homes(),
     )
 
 
@@ -155,10 +155,6 @@ def _whole(modules: Modules, trace: Trace) -> Iterator[tuple[int, tuple[str, Op]
         if module is not None and type(module) is torch.nn.LocalResponseNorm:
             op = LocalResponseNorm(module.size, float(module.alpha), module.beta, float(module.k))
             yield at, (call.path, op)
-
-
-def _same(stored: Stored) -> str:
-    return stored.name
 
 
 def _results(result: Any) -> Iterator[Any]:

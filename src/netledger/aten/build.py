@@ -9,7 +9,9 @@ from netledger.aten.call import Call, Layer, Value
 from netledger.aten.table import translate
 from netledger.aten.whole import fold
 from netledger.errors import NetledgerError
+from netledger.formula import Formula
 from netledger.graph import (
+    BATCH,
     BUFFER,
     WEIGHT,
     Node,
@@ -127,6 +129,7 @@ class Builder:
         self._extra: dict[str, tuple[str, TensorType | None]] = {}
         """Outputs that the operation here does not make, the value that it does make, the type."""
         self._calls_in = calls_in
+        self._tried: dict[tuple[Op, tuple[Shape, ...]], tuple[Shape, ...]] = {}
 
     def __contains__(self, name: str) -> bool:
         """True for a tensor that is made or stored."""
@@ -223,7 +226,7 @@ class Builder:
         dtypes = tuple([v.type.dtype for v in layer.inputs])
         trials: list[Trial] = []
         for i, op in enumerate(layer.ops):
-            trial = self._try(op, shapes, dtypes)
+            trial = Trial(op, self._try(op, shapes), op.dtype(*dtypes))
             trials.append(trial)
             if not layer.each:
                 more = layer.more[i] if i < len(layer.more) else ()
@@ -248,11 +251,18 @@ class Builder:
                 more = layer.more[i] if i < len(layer.more) else ()
                 inputs = (title, *self._names(more))
 
-    def _try(self, op: Op, shapes: tuple[Shape, ...], dtypes: tuple[str, ...]) -> Trial:
-        """What the rules give."""
-        if not isinstance(op, Opaque):
+    def _try(self, op: Op, shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
+        """What the rules give; networks repeat themselves, so the same is asked once."""
+        if isinstance(op, Opaque):
+            return op.outputs(*shapes)
+        if any([type(d) is Formula and d is not BATCH for shape in shapes for d in shape]):
+            op.check(*shapes)  # to compare formulas would take longer
+            return op.outputs(*shapes)
+        known = self._tried.get((op, shapes))
+        if known is None:
             op.check(*shapes)
-        return Trial(op, op.outputs(*shapes), op.dtype(*dtypes))
+            known = self._tried[op, shapes] = op.outputs(*shapes)
+        return known
 
     def _node(
         self,

@@ -52,9 +52,8 @@ def slide(
     spatial: Shape, kernel: Any, stride: Any, padding: Any, dilation: Any, rounding: str
 ) -> Shape:
     """The output size along every axis."""
-    rank = len(spatial)
-    strides = each_axis(stride, rank)
     if isinstance(padding, str) and padding != "valid":
+        strides = each_axis(stride, len(spatial))
         return tuple(ceil_div(i, s) for i, s in zip(spatial, strides, strict=True))
     axes = _axes(spatial, kernel, stride, padding, dilation)
     return tuple([positions(i, span(k, d), s, p, rounding) for i, k, s, p, d in axes])
@@ -62,6 +61,8 @@ def slide(
 
 def _axes(spatial: Shape, kernel: Any, stride: Any, padding: Any, dilation: Any) -> Any:
     """Size, window, stride, padding and dilation along every axis."""
+    if type(kernel) is type(stride) is type(padding) is type(dilation) is int:
+        return [(i, kernel, stride, (padding, 2 * padding), dilation) for i in spatial]
     rank = len(spatial)
     return zip(
         spatial,

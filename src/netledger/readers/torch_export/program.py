@@ -123,25 +123,27 @@ class Program:
 
     def _type(self, shape: tuple[Dim | None, ...], dtype: str, name: str) -> TensorType | None:
         """The type, if it is one; tensors that are alike share it."""
-        fixed = all([type(d) is int for d in shape])
-        made = self._types.get((shape, dtype)) if fixed else None
-        if made is not None:
+        for d in shape:
+            if type(d) is not int:
+                break
+        else:
+            made = self._types.get((shape, dtype))
+            if made is None:
+                made = self._types[shape, dtype] = TensorType(check_shape(shape, name), dtype)
             return made
-        if any(d is None for d in shape):
+        known = tuple([d for d in shape if d is not None])
+        if len(known) < len(shape):
             return None
-        check_shape([d if isinstance(d, int) else 1 for d in shape], name)
-        made = TensorType(tuple([d for d in shape if d is not None]), dtype)
-        if fixed:
-            self._types[shape, dtype] = made
-        return made
+        check_shape([d if isinstance(d, int) else 1 for d in known], name)
+        return TensorType(known, dtype)
 
     def size(self, value: Any) -> Dim | None:
         """A size: ``{"as_int": 3}``, or an expression."""
         if type(value) is not dict:
             return None
         if "as_int" in value:
-            number: int = need(value["as_int"], int, "a size")
-            return number
+            number: Any = value["as_int"]
+            return number if type(number) is int else need(number, int, "a size")
         expression = value.get("as_expr")
         text = expression.get("expr_str") if isinstance(expression, dict) else None
         return parse(text, self._names) if isinstance(text, str) else None

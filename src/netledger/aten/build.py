@@ -228,7 +228,7 @@ class Builder:
         for i, op in enumerate(layer.ops):
             trial = Trial(op, self._try(op, shapes), op.dtype(*dtypes))
             trials.append(trial)
-            if not layer.each:
+            if i + 1 < len(layer.ops) and not layer.each:
                 more = layer.more[i] if i < len(layer.more) else ()
                 shapes = (*trial.results[:1], *[v.type.shape for v in more])
                 dtypes = (trial.dtype, *[v.type.dtype for v in more])

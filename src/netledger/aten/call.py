@@ -125,18 +125,16 @@ class Call(NamedTuple):
         Raises:
             ShapeError: If there is none.
         """
-        found = self.optional(*names)
-        if found is None:
-            raise ShapeError(f"{self.target} has no tensor {names[0]!r}")
-        return found
-
-    def optional(self, *names: str) -> Value | None:
-        """The tensor of that name, or None."""
         for name in names:
             found = self.args.get(name)
             if isinstance(found, Value):
                 return found
-        return None
+        raise ShapeError(f"{self.target} has no tensor {names[0]!r}")
+
+    def optional(self, name: str) -> Value | None:
+        """The tensor of that name, or None."""
+        found = self.args.get(name)
+        return found if isinstance(found, Value) else None
 
     def values(self) -> list[Value]:
         """All tensors, those in lists too."""
@@ -175,6 +173,8 @@ class Call(NamedTuple):
 
     def per_axis(self, name: str, default: Any = None) -> Any:
         """Whole numbers; one for all axes where they are equal."""
+        if type(default) is int and self.args.get(name) is None:
+            return default
         return alike(self.integers(name, default))
 
     def flag(self, name: str, default: bool = False) -> bool:

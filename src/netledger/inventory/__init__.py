@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable, Iterable
 from functools import lru_cache
+from math import prod
 from typing import Any, NamedTuple
 
 from netledger.errors import SpecError, quoted
@@ -69,6 +70,8 @@ def check_shape(shape: object, name: str) -> tuple[int, ...]:
         raise SpecError(f"the shape of {quoted(name)} is no list of integers")
     if len(shape) > MOST_AXES:
         raise SpecError(f"{quoted(name)} has {len(shape)} axes; at most {MOST_AXES} are read")
+    if shape and min(shape) > 0 and prod(shape) <= LARGEST:  # nearly always
+        return tuple(shape)
     count = 1
     for d in shape:
         count *= d

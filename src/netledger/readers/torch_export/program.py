@@ -89,7 +89,7 @@ class Program:
         signature = need(module.get("signature"), dict, "signature")
         specs = need(signature.get("input_specs"), list, "input_specs")
         self._names: dict[str, Dim] = {}
-        self._types: dict[tuple[tuple[Dim | None, ...], str], TensorType] = {}
+        self._types: dict[tuple[tuple[int, ...], str], TensorType] = {}
         inputs, stored = _specs(specs)
         self._name_batch(inputs)
         self.inputs = {name: self._stated(name) for name in inputs}
@@ -116,21 +116,19 @@ class Program:
             need(sizes, list, "the sizes of {}", quoted(name))
         if len(sizes) > MOST_AXES:
             raise SpecError(f"{quoted(name)} has {len(sizes)} axes; at most {MOST_AXES} are read")
-        shape = tuple([self.size(size) for size in sizes])
-        dtype = meta.get("dtype")
-        known = DTYPES.get(dtype, "unknown") if isinstance(dtype, int) else "unknown"
-        return self._type(shape, known, name)
+        code = meta.get("dtype")
+        dtype = DTYPES.get(code, "unknown") if isinstance(code, int) else "unknown"
+        shape = _numbers(sizes)
+        if shape is None:
+            return self._symbolic(sizes, dtype, name)
+        made = self._types.get((shape, dtype))  # tensors that are alike share it
+        if made is None:
+            made = self._types[shape, dtype] = TensorType(check_shape(shape, name), dtype)
+        return made
 
-    def _type(self, shape: tuple[Dim | None, ...], dtype: str, name: str) -> TensorType | None:
-        """The type, if it is one; tensors that are alike share it."""
-        for d in shape:
-            if type(d) is not int:
-                break
-        else:
-            made = self._types.get((shape, dtype))
-            if made is None:
-                made = self._types[shape, dtype] = TensorType(check_shape(shape, name), dtype)
-            return made
+    def _symbolic(self, sizes: list[Any], dtype: str, name: str) -> TensorType | None:
+        """The type of a tensor whose sizes are not all plain numbers."""
+        shape = [self.size(size) for size in sizes]
         known = tuple([d for d in shape if d is not None])
         if len(known) < len(shape):
             return None
@@ -142,8 +140,7 @@ class Program:
         if type(value) is not dict:
             return None
         if "as_int" in value:
-            number: Any = value["as_int"]
-            return number if type(number) is int else need(number, int, "a size")
+            return int(need(value["as_int"], int, "a size"))
         expression = value.get("as_expr")
         text = expression.get("expr_str") if isinstance(expression, dict) else None
         return parse(text, self._names) if isinstance(text, str) else None
@@ -200,6 +197,18 @@ class Program:
         return Invocation(
             name, target, args, tuple(outputs), _stack(stack if isinstance(stack, str) else "")
         )
+
+
+def _numbers(sizes: list[Any]) -> tuple[int, ...] | None:
+    """The sizes of a tensor if all of them are numbers, as they mostly are."""
+    try:
+        found = tuple([size["as_int"] for size in sizes])
+    except (KeyError, TypeError):
+        return None
+    for d in found:
+        if type(d) is not int:
+            return None
+    return found
 
 
 def _specs(specs: list[Any]) -> tuple[list[str], dict[str, tuple[str, str]]]:

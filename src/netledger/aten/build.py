@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from netledger.aten.call import Call, Layer, Value
+from netledger.aten.moves import turns
 from netledger.aten.table import translate
 from netledger.aten.whole import fold
 from netledger.errors import NetledgerError
@@ -214,7 +215,7 @@ class Builder:
         if call.target in _HANDED_ON and known is not None and known.shape == x.shape:
             self.values[made.names[0]] = x._replace(name=made.names[0])
             return True
-        if len(x.shape) != 2 or not _turns(call):
+        if len(x.shape) != 2 or not turns(call):
             return False
         turned = TensorType(x.shape[::-1], x.type.dtype)
         self.values[made.names[0]] = Value(made.names[0], turned, x.stored, not x.flipped)
@@ -386,17 +387,6 @@ class Builder:
 
 
 _HANDED_ON = ("to", "_to_copy", "type_as", "detach", "alias", "contiguous", "clone", "positive")
-
-
-def _turns(call: Call) -> bool:
-    """True if a matrix is turned over, which the products then expect."""
-    target, args = call.target, call.args
-    if target in ("t", "numpy_T", "mT"):
-        return True
-    if target == "permute":
-        return [d % 2 for d in args.get("dims") or ()] == [1, 0]
-    swapped = {args.get("dim0", args.get("axis0")), args.get("dim1", args.get("axis1"))}
-    return target in ("transpose", "swapaxes") and swapped in ({0, 1}, {-1, -2}, {0, -1}, {1, -2})
 
 
 def _opaque(call: Call, count: int, why: str) -> Layer:

@@ -148,6 +148,17 @@ def permute(call: Call) -> Layer:
     return layer(Permute(tuple(axis(i, len(x.shape)) for i in call.integers("dims"))), x)
 
 
+def turns(call: Call) -> bool:
+    """True if a matrix is turned over, which the products then expect."""
+    target, args = call.target, call.args
+    if target in ("t", "numpy_T", "mT"):
+        return True
+    if target == "permute":
+        return [d % 2 for d in args.get("dims") or ()] == [1, 0]
+    swapped = {args.get("dim0", args.get("axis0")), args.get("dim1", args.get("axis1"))}
+    return target in ("transpose", "swapaxes") and swapped in ({0, 1}, {-1, -2}, {0, -1}, {1, -2})
+
+
 def transpose(call: Call) -> Layer:
     """transpose, t, and swaps by other names."""
     x = call.value("self")

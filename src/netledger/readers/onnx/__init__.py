@@ -32,6 +32,8 @@ from netledger.readers.onnx.values import Unknown, Value
 from netledger.readers.onnx.wire import LENGTH, VARINT, Wire
 
 MAX_TENSORS = 60_000
+MAX_ROW = 100_000
+"""How many fields of a file are looked at to tell whether it is a model."""
 
 _FIELDS = {1: VARINT, 5: VARINT, **dict.fromkeys((2, 3, 4, 6, 7, 8, 14, 20, 25, 26), LENGTH)}
 """The fields of a ModelProto and their wire types."""
@@ -53,17 +55,16 @@ def _is_model(source: Source) -> bool:
     """True if the whole file is a row of a ModelProto's fields, a graph among them."""
     if _FIELDS.get(source.head[0] >> 3) != source.head[0] & 7:
         return False
-    seen = set()
-    wire = Wire(source.view(), source.name)
-    wire.fields_left = 100_000
+    wire, at, seen = Wire(source.view(), source.name), 0, list[int]()
     try:
-        for number, kind, _, _ in wire.fields(0, source.size):
+        while at < source.size and len(seen) < MAX_ROW:
+            number, kind, _, _, at = wire.field(at, source.size)
             if _FIELDS.get(number) != kind:
                 return False
-            seen.add(number)
+            seen.append(number)
     except SpecError:
         return False
-    return {7, 8} <= seen
+    return at == source.size and {7, 8} <= set(seen)
 
 
 def read(source: Source) -> Graph:

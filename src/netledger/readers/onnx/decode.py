@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 from netledger.readers.onnx.model import (
     FLOAT,
     INT,
-    NO_NUMBERS,
     RAW,
     SPAN,
     TEXT,
@@ -41,6 +40,9 @@ M = TypeVar("M", bound=Message)
 _WIRE = {INT: VARINT, FLOAT: FIXED32}
 """How numbers are stored; all else has a length."""
 
+_Known = tuple[str, Any, bool, int]
+"""What a tag says: which attribute, its kind, whether it may stand many times, its wire type."""
+
 
 def decode(kind: type[M], wire: Wire, start: int, end: int, depth: int = 0) -> M:
     """The message of class `kind` between two places in the file.
@@ -51,32 +53,65 @@ def decode(kind: type[M], wire: Wire, start: int, end: int, depth: int = 0) -> M
     if depth > MAX_DEPTH:
         raise wire.fail(f"messages are nested deeper than {MAX_DEPTH}", start)
     message = kind()
-    table, seen = kind.FIELDS, set[int]()
-    for number, how, a, b in wire.fields(start, end):
-        entry = table.get(number)
-        if entry is None:
+    tags = _TAGS.get(kind) or _tags(kind)
+    found, view, at, last = message.__dict__, wire.view, start, end - 1
+    while at < end:
+        wire.fields_left -= 1
+        if wire.fields_left < 0:
+            raise wire.too_many_fields(at)
+        known = tags[view[at]]
+        if known is not None and at < last:  # nearly always
+            name, what, many, how = known
+            size, a, b = view[at + 1], at + 2, 0
+            if size > 0x7F:
+                size, a = wire.varint(at + 1, end)
+            if how == VARINT:
+                a, at = size, a
+            elif size <= end - a:
+                b = at = a + size
+            else:
+                wire.field(at, end)  # which says what is wrong
+        else:
+            number, how, a, b, at = wire.field(at, end)
+            if number not in kind.FIELDS:
+                continue
+            name, what, many = kind.FIELDS[number]
+            if what is not RAW and how != _WIRE.get(what, LENGTH):
+                fact = f"{_called(kind)}.{name} is {WIRE_TYPES[how]}, not of its type"
+                raise wire.fail(fact, start)
+        if what is TEXT:
+            value: Any = wire.text(a, b)
+        elif what is RAW:
+            if name not in found:
+                found[name] = Raw()
+            found[name].add(how, a, b)
             continue
-        name, what, many = entry
-        if what is RAW:
-            numbers = getattr(message, name)
-            if numbers is NO_NUMBERS:
-                setattr(message, name, numbers := Raw())
-            numbers.add(how, a, b)
-            continue
-        if how != _WIRE.get(what, LENGTH):
-            raise wire.fail(f"{_called(kind)}.{name} is {WIRE_TYPES[how]}, not of its type", start)
-        value = wire.text(a, b) if what is TEXT else _value(what, wire, a, b, depth)
-        if many:
-            items = getattr(message, name)
-            items.append(value)
-            if what is Node and len(items) > MAX_NODES:
-                raise wire.too_many_nodes()
-            continue
-        if number in seen:
-            raise wire.fail(f"{_called(kind)}.{name} stands twice", start)
-        seen.add(number)
-        setattr(message, name, value)
+        else:
+            value = _value(what, wire, a, b, depth)
+        if not many:
+            if name in found:
+                raise wire.fail(f"{_called(kind)}.{name} stands twice", start)
+            found[name] = value
+        elif name not in found:
+            found[name] = [value]
+        elif what is Node and len(found[name]) >= MAX_NODES:
+            raise wire.too_many_nodes()
+        else:
+            found[name].append(value)
     return message
+
+
+_TAGS: dict[type[Message], list[_Known | None]] = {}
+"""What each first byte of a field says, by the class of the message."""
+
+
+def _tags(kind: type[Message]) -> list[_Known | None]:
+    table: list[_Known | None] = [None] * 256  # a tag of several bytes is looked at in full
+    for number, (name, what, many) in kind.FIELDS.items():
+        for how in (VARINT, LENGTH) if what is RAW else (_WIRE.get(what, LENGTH),):
+            if number < 16 and how != FIXED32:
+                table[number << 3 | how] = (name, what, many, how)
+    return _TAGS.setdefault(kind, table)
 
 
 def _called(kind: type[Message]) -> str:
@@ -93,6 +128,7 @@ def _value(what: Any, wire: Wire, a: int, b: int, depth: int) -> Any:
     if what not in REPEATED or b - a > SHORT:
         return decode(what, wire, a, b, depth + 1)
     key = (what, wire.view[a:b])
-    if key not in wire.decoded:
-        wire.decoded[key] = decode(what, wire, a, b, depth + 1)
-    return wire.decoded[key]
+    known = wire.decoded.get(key)
+    if known is None:
+        known = wire.decoded[key] = decode(what, wire, a, b, depth + 1)
+    return known

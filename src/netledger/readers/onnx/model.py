@@ -5,8 +5,7 @@ A message class lists its fields by number; `decode` fills them in.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from netledger.readers.onnx.wire import (
@@ -112,14 +111,18 @@ NO_NUMBERS = Raw()
 """What a field has that is not in the file: one for all, for most are not."""
 
 
-@dataclass(slots=True)
 class Message:
-    """What all messages share: a table of fields."""
+    """A table of fields; what the file does not say of one is as its class says."""
 
     FIELDS: ClassVar[Mapping[int, Kind]] = {}
 
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        names = [name for name, _, _ in self.FIELDS.values()]
+        return all(getattr(self, name) == getattr(other, name) for name in names)
 
-@dataclass(slots=True)
+
 class Entry(Message):
     """StringStringEntryProto: a key and where its value is."""
 
@@ -128,7 +131,6 @@ class Entry(Message):
     FIELDS: ClassVar[Mapping[int, Kind]] = {1: ("key", TEXT, False), 2: ("value", SPAN, False)}
 
 
-@dataclass(slots=True)
 class Tensor(Message):
     """TensorProto: its header, and where its numbers are."""
 
@@ -138,11 +140,11 @@ class Tensor(Message):
     raw_data: tuple[int, int] | None = None
     floats: Raw = NO_NUMBERS
     int32s: Raw = NO_NUMBERS
-    strings: list[tuple[int, int]] = field(default_factory=list)
+    strings: Sequence[tuple[int, int]] = ()
     int64s: Raw = NO_NUMBERS
     doubles: Raw = NO_NUMBERS
     uint64s: Raw = NO_NUMBERS
-    external: list[Entry] = field(default_factory=list)
+    external: Sequence[Entry] = ()
     data_location: int = 0
     FIELDS: ClassVar[Mapping[int, Kind]] = {
         1: ("dims", RAW, True),
@@ -160,11 +162,10 @@ class Tensor(Message):
     }
 
 
-@dataclass(slots=True)
 class SparseTensor(Message):
     """SparseTensorProto: the numbers that are not 0, and the shape of the whole."""
 
-    values: Tensor = field(default_factory=Tensor)
+    values: Tensor = Tensor()
     dims: Raw = NO_NUMBERS
     FIELDS: ClassVar[Mapping[int, Kind]] = {
         1: ("values", Tensor, False),
@@ -172,7 +173,6 @@ class SparseTensor(Message):
     }
 
 
-@dataclass(slots=True)
 class Dimension(Message):
     """TensorShapeProto.Dimension: a number, a name, or neither."""
 
@@ -181,15 +181,13 @@ class Dimension(Message):
     FIELDS: ClassVar[Mapping[int, Kind]] = {1: ("value", INT, False), 2: ("param", TEXT, False)}
 
 
-@dataclass(slots=True)
 class Shape(Message):
     """TensorShapeProto."""
 
-    dims: list[Dimension] = field(default_factory=list)
+    dims: Sequence[Dimension] = ()
     FIELDS: ClassVar[Mapping[int, Kind]] = {1: ("dims", Dimension, True)}
 
 
-@dataclass(slots=True)
 class TensorType(Message):
     """TypeProto.Tensor."""
 
@@ -201,7 +199,6 @@ class TensorType(Message):
     }
 
 
-@dataclass(slots=True)
 class Type(Message):
     """TypeProto; a type other than a tensor's stays None."""
 
@@ -209,7 +206,6 @@ class Type(Message):
     FIELDS: ClassVar[Mapping[int, Kind]] = {1: ("tensor", TensorType, False)}
 
 
-@dataclass(slots=True)
 class ValueInfo(Message):
     """ValueInfoProto: a value and its type."""
 
@@ -218,7 +214,6 @@ class ValueInfo(Message):
     FIELDS: ClassVar[Mapping[int, Kind]] = {1: ("name", TEXT, False), 2: ("type", Type, False)}
 
 
-@dataclass(slots=True)
 class Attribute(Message):
     """AttributeProto."""
 
@@ -230,22 +225,21 @@ class Attribute(Message):
     g: Graph | None = None
     floats: Raw = NO_NUMBERS
     ints: Raw = NO_NUMBERS
-    graphs: list[Graph] = field(default_factory=list)
+    graphs: Sequence[Graph] = ()
     refers: str = ""
     FIELDS: ClassVar[Mapping[int, Kind]] = {}
 
 
-@dataclass(slots=True)
 class Node(Message):
     """NodeProto."""
 
-    inputs: list[str] = field(default_factory=list)
-    outputs: list[str] = field(default_factory=list)
+    inputs: Sequence[str] = ()
+    outputs: Sequence[str] = ()
     name: str = ""
     op_type: str = ""
-    attributes: list[Attribute] = field(default_factory=list)
+    attributes: Sequence[Attribute] = ()
     domain: str = ""
-    metadata: list[Entry] = field(default_factory=list)
+    metadata: Sequence[Entry] = ()
     FIELDS: ClassVar[Mapping[int, Kind]] = {
         1: ("inputs", TEXT, True),
         2: ("outputs", TEXT, True),
@@ -257,17 +251,16 @@ class Node(Message):
     }
 
 
-@dataclass(slots=True)
 class Graph(Message):
     """GraphProto."""
 
-    nodes: list[Node] = field(default_factory=list)
+    nodes: Sequence[Node] = ()
     name: str = ""
-    initializers: list[Tensor] = field(default_factory=list)
-    inputs: list[ValueInfo] = field(default_factory=list)
-    outputs: list[ValueInfo] = field(default_factory=list)
-    values: list[ValueInfo] = field(default_factory=list)
-    sparse: list[SparseTensor] = field(default_factory=list)
+    initializers: Sequence[Tensor] = ()
+    inputs: Sequence[ValueInfo] = ()
+    outputs: Sequence[ValueInfo] = ()
+    values: Sequence[ValueInfo] = ()
+    sparse: Sequence[SparseTensor] = ()
     FIELDS: ClassVar[Mapping[int, Kind]] = {
         1: ("nodes", Node, True),
         2: ("name", TEXT, False),
@@ -293,7 +286,6 @@ Attribute.FIELDS = {
 }
 
 
-@dataclass(slots=True)
 class OpSet(Message):
     """OperatorSetIdProto: a domain and its version."""
 
@@ -302,17 +294,16 @@ class OpSet(Message):
     FIELDS: ClassVar[Mapping[int, Kind]] = {1: ("domain", TEXT, False), 2: ("version", INT, False)}
 
 
-@dataclass(slots=True)
 class Function(Message):
     """FunctionProto: nodes between names; it is inlined where it is called."""
 
     name: str = ""
-    inputs: list[str] = field(default_factory=list)
-    outputs: list[str] = field(default_factory=list)
-    nodes: list[Node] = field(default_factory=list)
-    opsets: list[OpSet] = field(default_factory=list)
+    inputs: Sequence[str] = ()
+    outputs: Sequence[str] = ()
+    nodes: Sequence[Node] = ()
+    opsets: Sequence[OpSet] = ()
     domain: str = ""
-    defaults: list[Attribute] = field(default_factory=list)
+    defaults: Sequence[Attribute] = ()
     FIELDS: ClassVar[Mapping[int, Kind]] = {
         1: ("name", TEXT, False),
         4: ("inputs", TEXT, True),
@@ -324,14 +315,13 @@ class Function(Message):
     }
 
 
-@dataclass(slots=True)
 class Model(Message):
     """ModelProto."""
 
     ir_version: int = 0
     graph: Graph | None = None
-    opsets: list[OpSet] = field(default_factory=list)
-    functions: list[Function] = field(default_factory=list)
+    opsets: Sequence[OpSet] = ()
+    functions: Sequence[Function] = ()
     FIELDS: ClassVar[Mapping[int, Kind]] = {
         1: ("ir_version", INT, False),
         7: ("graph", Graph, False),

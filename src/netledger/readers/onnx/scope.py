@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from netledger.errors import GraphError
@@ -18,7 +18,7 @@ def names(graph: model.Graph) -> Iterator[str]:
         yield value.name
 
 
-def taken(nodes: list[model.Node]) -> Iterator[str]:
+def taken(nodes: Sequence[model.Node]) -> Iterator[str]:
     """The names that nodes take, those that their subgraphs take too."""
     for node in nodes:
         yield from node.inputs
@@ -41,8 +41,8 @@ class Scope:
 
     def __init__(
         self,
-        nodes: list[model.Node],
-        outputs: list[str],
+        nodes: Sequence[model.Node],
+        outputs: Sequence[str],
         outer: Scope | None = None,
     ) -> None:
         self.values: dict[str, Value] = {}

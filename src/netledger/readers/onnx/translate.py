@@ -52,7 +52,7 @@ class Translator(Book):
         self.inputs[made] = value.type or TensorType((NO_SIZE,))
         return Value(name, value.type, made=made, why=value.why)
 
-    def run(self, nodes: list[model.Node], scope: Scope) -> None:
+    def run(self, nodes: Sequence[model.Node], scope: Scope) -> None:
         """All nodes of a graph or function."""
         for node in nodes:
             self.steps += 1

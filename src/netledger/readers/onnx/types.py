@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from netledger.errors import GraphError, SpecError
 from netledger.formula import Dim, Formula, symbol
@@ -29,7 +30,7 @@ class Types:
         self.taken = {"N", NO_SIZE.name}
         self.stated: dict[str, model.TensorType] = {}
 
-    def state(self, values: list[model.ValueInfo]) -> None:
+    def state(self, values: Sequence[model.ValueInfo]) -> None:
         """Takes note of what the file says of values.
 
         Raises:
@@ -95,7 +96,7 @@ class Types:
                 found.append(self._dim(d))
         return TensorType(tuple(found), DTYPES.get(tensor.elem_type, "float32"))
 
-    def _dims(self, name: str, shape: model.Shape) -> list[model.Dimension]:
+    def _dims(self, name: str, shape: model.Shape) -> Sequence[model.Dimension]:
         if len(shape.dims) > MAX_RANK:
             raise SpecError(f"has {len(shape.dims)} axes", where=f"value {name!r}")
         for d in shape.dims:

@@ -7,7 +7,6 @@ bytes. https://protobuf.dev/programming-guides/encoding
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from mmap import mmap
 from typing import Any
 
@@ -22,9 +21,6 @@ MAX_TEXTS = 64 << 20
 MAX_DEPTH = 100
 MAX_NODES = 20_000
 MAX_NUMBERS = 500_000
-
-Field = tuple[int, int, int, int]
-"""Number, wire type, and where its bytes begin and end; or its value, and 0."""
 
 
 class Wire:
@@ -46,6 +42,10 @@ class Wire:
     def fail(self, fact: str, at: int, hint: str = "") -> SpecError:
         """An error with its place in the file."""
         return SpecError(f"{fact} (byte {at:,})", where=self.where, hint=hint)
+
+    def too_many_fields(self, at: int) -> SpecError:
+        """The error of a file that has more fields than are looked at."""
+        return self.fail(f"more than {MAX_FIELDS:,} fields", at)
 
     def too_many_nodes(self) -> SpecError:
         """The error of a network that is too long, or becomes so once functions are written out."""
@@ -71,44 +71,34 @@ class Wire:
             raise self.fail("the file ends, or its message does, inside a number", start)
         raise self.fail("a number has more than 64 bits", start)
 
-    def fields(self, start: int, end: int) -> Iterator[Field]:
-        """The fields of the message between two places."""
-        view, at = self.view, start
-        while at < end:
-            self.fields_left -= 1
-            if self.fields_left < 0:
-                raise self.fail(f"more than {MAX_FIELDS:,} fields", at)
-            began = at
-            tag = view[at]
-            at += 1
-            if tag > 0x7F:
-                tag, at = self.varint(began, end)
-            number, kind = tag >> 3, tag & 7
-            if not 0 < number < 1 << 29:
-                raise self.fail(f"{number:,} is not a field number", began)
-            if kind in (VARINT, LENGTH):
-                size = view[at] if at < end else 0x80
-                if size > 0x7F:
-                    size, at = self.varint(at, end)
-                else:  # nearly always
-                    at += 1
-                if kind == VARINT:
-                    yield number, kind, size, 0
-                    continue
-            elif kind in WIRE_TYPES:
-                size = 8 if kind == FIXED64 else 4
-            else:
-                raise self.fail(
-                    f"field {number} has the wire type {kind}, which ONNX does not use", began
-                )
-            if size > end - at:
-                raise self.fail(
-                    f"field {number} has {size:,} bytes where {end - at:,} are left",
-                    began,
-                    hint="the file is cut off, or it is not an ONNX file",
-                )
-            yield number, kind, at, at + size
-            at += size
+    def field(self, at: int, end: int) -> tuple[int, int, int, int, int]:
+        """A field of a message that ends at `end`: number, wire type, bytes; and where it ends.
+
+        Its bytes are given as where they begin and end; for a number, its value and 0.
+        """
+        began = at
+        tag, at = self.varint(at, end)
+        number, kind = tag >> 3, tag & 7
+        if not 0 < number < 1 << 29:
+            raise self.fail(f"{number:,} is not a field number", began)
+        if kind == VARINT:
+            value, at = self.varint(at, end)
+            return number, kind, value, 0, at
+        if kind == LENGTH:
+            size, at = self.varint(at, end)
+        elif kind in WIRE_TYPES:
+            size = 8 if kind == FIXED64 else 4
+        else:
+            raise self.fail(
+                f"field {number} has the wire type {kind}, which ONNX does not use", began
+            )
+        if size > end - at:
+            raise self.fail(
+                f"field {number} has {size:,} bytes where {end - at:,} are left",
+                began,
+                hint="the file is cut off, or it is not an ONNX file",
+            )
+        return number, kind, at, at + size, at + size
 
     def text(self, start: int, end: int) -> str:
         """A string, as it stands in the file."""

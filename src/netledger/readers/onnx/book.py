@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable
-from dataclasses import replace
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from netledger.formula import prod
@@ -21,6 +21,39 @@ COMPUTED = re.compile(r"val_\d+")
 """How PyTorch's exporter calls what it computed itself; a single number is then a constant."""
 
 
+@dataclass(slots=True)
+class Entry:
+    """A row that may still change; once all is read it becomes a `Node`."""
+
+    name: str
+    op: Op
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    scope: str = ""
+    parameters: tuple[Parameter, ...] | None = None
+    """What the file stores for it, None if it says nothing."""
+    macs: Any = None
+    untold: str = ""
+
+    def finished(self, said: Mapping[str, TensorType]) -> Node:
+        """The node, with what the file says of its values."""
+        outputs: tuple[TensorType | None, ...] = tuple([said.get(v) for v in self.outputs])
+        if outputs.count(None) == len(outputs):
+            outputs = ()
+        recorded = None
+        if outputs or self.parameters is not None:
+            recorded = Recorded(outputs, self.parameters, self.macs)
+        return Node(
+            self.name,
+            self.op,
+            self.inputs,
+            self.outputs,
+            scope=self.scope,
+            recorded=recorded,
+            untold=self.untold,
+        )
+
+
 class Book:
     """The rows of a graph while it is read."""
 
@@ -28,7 +61,7 @@ class Book:
         self.wire = wire
         self.types = Types(wire)
         self.inputs: dict[str, TensorType] = {}
-        self.nodes: list[Node] = []
+        self.nodes: list[Entry] = []
         self.at: dict[str, int] = {}
         """Which node makes a value of our graph."""
         self.said: dict[str, TensorType] = {}
@@ -102,9 +135,10 @@ class Book:
         name = self.unique(value.name or "constant")
         if value.type is None:
             op: Op = Opaque("Constant", ((NO_SIZE,),), value.why)
-            self.add(Node(name, op, recorded=Recorded((), (), 0)))
+            self.add(Entry(name, op, outputs=(name,), parameters=(), macs=0))
         else:
-            self.add(Node(name, Constant(value.shape, to=value.type.dtype)))
+            op = Constant(value.shape, to=value.type.dtype)
+            self.add(Entry(name, op, outputs=(name,)))
         value.made = name
         return name
 
@@ -114,11 +148,11 @@ class Book:
         name = self.unique(value.stored)
         op = Tensor(value.type.shape, to=value.type.dtype)
         parameter = Parameter("weight", WEIGHT, value.type.shape, value.type.dtype)
-        self.add(Node(name, op, scope=parent(name), recorded=Recorded((), (parameter,))))
+        self.add(Entry(name, op, outputs=(name,), scope=parent(name), parameters=(parameter,)))
         self.enter(name, [Weight(parameter, (value.stored, None))])
         return name
 
-    def add(self, node: Node) -> None:
+    def add(self, node: Entry) -> None:
         """Adds a row."""
         for output in node.outputs:
             self.at[output] = len(self.nodes)
@@ -132,14 +166,7 @@ class Book:
 
     def finished(self) -> tuple[Node, ...]:
         """The rows, each with what the file says of its outputs."""
-        return tuple(map(self._with_said, self.nodes))
-
-    def _with_said(self, node: Node) -> Node:
-        outputs = tuple(map(self.said.get, node.outputs))
-        if outputs.count(None) == len(outputs):
-            return node
-        before = node.recorded or Recorded()
-        return replace(node, recorded=Recorded(outputs, before.parameters, before.macs))
+        return tuple([entry.finished(self.said) for entry in self.nodes])
 
     def ties(self) -> tuple[tuple[tuple[str, str], ...], ...]:
         """The parameters that are one and the same storage."""

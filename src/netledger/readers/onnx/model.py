@@ -75,7 +75,7 @@ class Raw:
     @property
     def nbytes(self) -> int:
         """The bytes of all packed rows."""
-        return sum(end - start for kind, start, end in self.parts if kind == LENGTH)
+        return sum([end - start for kind, start, end in self.parts if kind == LENGTH])
 
     def integers(self, wire: Wire) -> tuple[int, ...] | None:
         """The numbers, or None if there are too many."""
@@ -90,6 +90,7 @@ class Raw:
         for kind, start, end in self.parts:
             if kind == VARINT:
                 found.append(signed(start))
+                continue
             at = start
             while kind == LENGTH and at < end:
                 value, at = wire.varint(at, end)

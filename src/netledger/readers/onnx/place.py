@@ -7,12 +7,12 @@ import re
 from netledger.errors import ShapeError, SpecError
 from netledger.formula import Dim, Formula, substitute, symbols
 from netledger.formula.simplify import simplify
-from netledger.graph import BATCH, Node, Recorded, Shape, TensorType
+from netledger.graph import BATCH, Shape, TensorType
 from netledger.ops import Concat, Constant, Opaque, Tensor
 from netledger.ops.base import Op, axis, each_axis
 from netledger.ops.pointwise import Broadcast
 from netledger.readers.onnx import model
-from netledger.readers.onnx.book import Book
+from netledger.readers.onnx.book import Book, Entry
 from netledger.readers.onnx.scope import Scope
 from netledger.readers.onnx.types import LONGEST, MOST, leaves
 from netledger.readers.onnx.values import Layer, Unknown, Value
@@ -77,11 +77,7 @@ class Place:
         self.named = self.named or own
         name = book.unique(self.name if own else f"{self.name}/{op.key}")
         parameters = tuple([w.parameter for w in layer.weights])
-        recorded = (
-            Recorded((), parameters, layer.macs) if parameters or layer.macs is not None else None
-        )
-        if isinstance(op, Opaque) and recorded is None:
-            recorded = Recorded((), ())
+        stores = parameters or layer.macs is not None or isinstance(op, Opaque)
         used = len(types)
         if last:
             used = max(len(self.node.outputs), 1) if len(types) > 1 else 1
@@ -91,10 +87,8 @@ class Place:
             outputs = tuple(
                 [book.unique(self.output(i) or f"{name}:{i}") for i in range(len(types))]
             )
-        untold = layer.untold
-        book.add(
-            Node(name, op, inputs, outputs, scope=self.module, recorded=recorded, untold=untold)
-        )
+        said = parameters if stores else None
+        book.add(Entry(name, op, inputs, outputs, self.module, said, layer.macs, layer.untold))
         book.makers[outputs[0]] = self.scope
         book.enter(name, layer.weights)
         return [

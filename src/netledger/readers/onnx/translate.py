@@ -9,7 +9,7 @@ from typing import Any
 
 from netledger.errors import GraphError, NetledgerError, SpecError
 from netledger.formula import prod
-from netledger.graph import BIAS, Parameter, Recorded, TensorType
+from netledger.graph import BIAS, Parameter, TensorType
 from netledger.ops import Linear, Opaque
 from netledger.ops.opaque import NO_SIZE
 from netledger.readers.onnx import control, model, own
@@ -243,11 +243,11 @@ class Translator(Book):
                 continue
             if b.shape[0] == node.op.out_features:
                 weight = Weight(Parameter("bias", BIAS, b.shape, b.type.dtype), (b.stored, None))
-                said = node.recorded.parameters if node.recorded else ()
                 self.nodes[i] = replace(
                     node,
                     op=Linear(node.op.out_features),
-                    recorded=Recorded((), (*(said or ()), weight.parameter)),
+                    parameters=(*(node.parameters or ()), weight.parameter),
+                    macs=None,
                 )
                 self.enter(node.name, [weight])
                 return replace(x, name=place.output(0))

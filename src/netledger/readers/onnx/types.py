@@ -29,6 +29,8 @@ class Types:
         """Dimensions by their name in the file."""
         self.taken = {"N", NO_SIZE.name}
         self.stated: dict[str, model.TensorType] = {}
+        self.plain: dict[int, TensorType] = {}
+        """What is said with known sizes only, by the object in `stated`: many values share one."""
 
     def state(self, values: Sequence[model.ValueInfo]) -> None:
         """Takes note of what the file says of values.
@@ -84,17 +86,25 @@ class Types:
         tensor = self.stated.get(name)
         if tensor is None or tensor.shape is None:
             return None
+        same = self.plain.get(id(tensor))
+        if same is not None:
+            return same
         dims = self._dims(name, tensor.shape)
         found: list[Dim] = []
+        plain = True
         for i, d in enumerate(dims):
             known = d.value is not None or d.param in self.symbols
+            plain = plain and known
             if not known and derived is not None and len(derived.shape) == len(dims):
                 found.append(derived.shape[i])
             elif d.value is None and d.param is None:
                 found.append(self._named(f"{name}_{i}"))
             else:
                 found.append(self._dim(d))
-        return TensorType(tuple(found), DTYPES.get(tensor.elem_type, "float32"))
+        t = TensorType(tuple(found), DTYPES.get(tensor.elem_type, "float32"))
+        if plain:
+            self.plain[id(tensor)] = t
+        return t
 
     def _dims(self, name: str, shape: model.Shape) -> Sequence[model.Dimension]:
         if len(shape.dims) > MAX_RANK:

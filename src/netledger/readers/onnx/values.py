@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
@@ -245,29 +246,37 @@ def header(tensor: Tensor, wire: Wire) -> TensorType:
     Raises:
         SpecError: If it is not, or if its data would be outside the file's folder.
     """
-    where = f"{wire.where}: tensor {tensor.name!r}"
+    try:
+        return _header(tensor, wire)
+    except NetledgerError as error:
+        raise error.at(where=f"{wire.where}: tensor {tensor.name!r}") from None
+
+
+def _header(tensor: Tensor, wire: Wire) -> TensorType:
     dims = tensor.dims.integers(wire)
     if dims is None or len(dims) > 16:
-        raise SpecError("has more axes than any tensor", where=where)
-    for d in dims:
-        if d < 0:
-            raise SpecError(f"has a dimension of {d}", where=where)
+        raise SpecError("has more axes than any tensor")
+    if dims and min(dims) < 0:
+        raise SpecError(f"has a dimension of {next(d for d in dims if d < 0)}")
     dtype = DTYPES.get(tensor.data_type)
     if dtype is None:
-        raise SpecError(f"has the data type {tensor.data_type}, which ONNX lacks", where=where)
-    if prod(dims) >> 63:
-        raise SpecError("has more numbers than 64 bits can count", where=where)
-    wanted = -(-prod(dims) * DTYPE_BITS.get(dtype, 8) // 8)
-    try:
-        _check_payload(tensor, wire, wanted, prod(dims))
-    except NetledgerError as error:
-        raise error.at(where=where) from None
+        raise SpecError(f"has the data type {tensor.data_type}, which ONNX lacks")
+    count = math.prod(dims)
+    if count >> 63:
+        raise SpecError("has more numbers than 64 bits can count")
+    wanted = -(-count * DTYPE_BITS.get(dtype, 8) // 8)
+    if tensor.data_location == 1 or tensor.external:
+        _check_external(tensor, wire, wanted)
+    elif not NUMBERS.isdisjoint(vars(tensor)):
+        _check_payload(tensor, wanted, count)
     return TensorType(dims, dtype)
 
 
-def _check_payload(tensor: Tensor, wire: Wire, wanted: int, count: int) -> None:
-    if tensor.data_location == 1 or tensor.external:
-        return _check_external(tensor, wire, wanted)
+NUMBERS = frozenset(["raw_data", "floats", "doubles", "int32s", "int64s", "uint64s"])
+"""Where a tensor may have its numbers."""
+
+
+def _check_payload(tensor: Tensor, wanted: int, count: int) -> None:
     lengths = []
     if tensor.raw_data is not None:
         lengths.append((tensor.raw_data[1] - tensor.raw_data[0], wanted))
@@ -279,10 +288,8 @@ def _check_payload(tensor: Tensor, wire: Wire, wanted: int, count: int) -> None:
     for found, needed in lengths:
         if found != needed and (found or tensor.raw_data is None):
             raise SpecError(f"holds {found:,} bytes; its shape needs {needed:,}")
-    filled = (tensor.raw_data, tensor.floats.count, tensor.doubles.count, tensor.int32s.count)
-    if sum(map(bool, (*filled, tensor.int64s.count, tensor.uint64s.count))) > 1:
+    if len(NUMBERS & vars(tensor).keys()) > 1:
         raise SpecError("has its numbers in two places, which may differ")
-    return None
 
 
 def _check_external(tensor: Tensor, wire: Wire, wanted: int) -> None:

@@ -79,7 +79,13 @@ def conv(call: Call, x: int = 0, w: int = 1, b: int = 2) -> Layer:
     shape: Any = weight.parameter.shape
     if len(shape) < 3:
         raise Unknown(f"its weight has {len(shape)} axes")
-    op = Conv(shape[0], bias=call.has(b), **windows(call, shape[2:], len(shape) - 2))
+    key = (shape, call.has(b))
+    known = call.like.get(key)
+    if known is None:
+        op = Conv(shape[0], bias=call.has(b), **windows(call, shape[2:], len(shape) - 2))
+        known = call.like[key] = op, frozenset(call.read)
+    op, read = known
+    call.read |= read
     return Layer(op, [call.value(x)], [weight, *bias(call, b, shape[0])])
 
 

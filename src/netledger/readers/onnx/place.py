@@ -64,7 +64,10 @@ class Place:
             layer = agree(layer, reason)
             types = derive(layer)
         book, op = self.book, layer.op
-        book.leaves += sum(leaves(d) - 1 for t in types for d in t.shape)
+        for t in types:
+            for d in t.shape:
+                if type(d) is Formula and d is not BATCH:
+                    book.leaves += leaves(d) - 1
         if book.leaves > MOST:
             raise SpecError(
                 f"the formulas of all sizes have more than {MOST:,} terms",
@@ -99,8 +102,10 @@ class Place:
     def derive(self, layer: Layer) -> list[TensorType]:
         """What `derive` gives; networks repeat themselves, so the same question is asked once."""
         types = [v.type for v in layer.inputs]
-        if any([type(d) is Formula and d is not BATCH for t in types if t for d in t.shape]):
-            return derive(layer)  # to compare formulas would take longer
+        for t in types:
+            for d in t.shape if t else ():
+                if type(d) is Formula and d is not BATCH:
+                    return derive(layer)  # to compare formulas would take longer
         key = (layer.op, *types)
         known = self.book.derived.get(key)
         if known is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
@@ -34,6 +34,8 @@ class Translator(Book):
         self.functions = functions
         self.steps = 0
         self.calls = 0
+        self.like: dict[Hashable, dict[Hashable, Any]] = {}
+        """What follows from attributes; the same ones are the same objects, decoded once."""
 
     def apart(self) -> Translator:
         """Another graph, for a body: of the same file and symbols, within the same bounds."""
@@ -68,15 +70,16 @@ class Translator(Book):
         known = own.kind(function) if function is not None else ""
         if function is not None and not known:
             return self.inline(function, node, inputs, scope)
-        place = Place(self, node, scope)
+        place, attributes = Place(self, node, scope), self.attributes(node, scope)
         call = Call(
             known or (f"{domain}.{node.op_type}" if domain else node.op_type),
             scope.opsets.get(domain, 1),
             inputs,
             [bool(name) and scope.uses[name] > 0 for name in node.outputs],
-            self.attributes(node, scope),
+            attributes,
             self.wire,
             place.emit,
+            self.like.setdefault((node.op_type, domain, *map(id, attributes.values())), {}),
         )
         try:
             outputs = self.outputs(call, place)

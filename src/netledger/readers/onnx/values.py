@@ -105,6 +105,7 @@ class Call:
         used: For each of its outputs, whether anything uses it.
         attributes: Its attributes by name.
         before: Adds a row before the node's own; with True, that row gets the node's name.
+        like: What was worked out of the attributes of nodes that are like this one.
     """
 
     kind: str
@@ -114,6 +115,7 @@ class Call:
     attributes: dict[str, Attribute]
     wire: Wire
     before: Callable[[Layer, bool], list[Value]]
+    like: dict[Hashable, Any] = field(default_factory=dict)
     read: set[str] = field(default_factory=set)
     """The attributes that were looked at."""
 

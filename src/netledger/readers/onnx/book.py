@@ -82,9 +82,8 @@ class Book:
     def store(self, scope: Scope, tensor: model.Tensor, prefix: str = "") -> None:
         """Makes an initializer known."""
         value = self.stored(tensor.name, tensor, prefix)
-        value.learned = is_float(value) and not (
-            COMPUTED.fullmatch(tensor.name) and prod(value.shape) == 1
-        )
+        computed = tensor.name.startswith("val_") and COMPUTED.fullmatch(tensor.name)
+        value.learned = is_float(value) and not (computed and prod(value.shape) == 1)
         value.constant = not value.learned
         if value.learned:
             self.initializers[value.stored] = value

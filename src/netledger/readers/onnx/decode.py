@@ -55,22 +55,26 @@ def decode(kind: type[M], wire: Wire, start: int, end: int, depth: int = 0) -> M
     message = kind()
     tags = _TAGS.get(kind) or _tags(kind)
     found, view, at, last = message.__dict__, wire.view, start, end - 1
+    left = wire.fields_left
     while at < end:
-        wire.fields_left -= 1
-        if wire.fields_left < 0:
+        if not left:
             raise wire.too_many_fields(at)
+        left -= 1
+        began = at
         known = tags[view[at]]
         if known is not None and at < last:  # nearly always
             name, what, many, how = known
-            size, a, b = view[at + 1], at + 2, 0
-            if size > 0x7F:
-                size, a = wire.varint(at + 1, end)
-            if how == VARINT:
-                a, at = size, a
-            elif size <= end - a:
-                b = at = a + size
+            a = view[at + 1]
+            at += 2
+            if a > 0x7F:
+                a, at = wire.varint(began + 1, end)
+            if how == LENGTH:
+                b = at + a
+                if b > end:
+                    wire.field(began, end)  # which says what is wrong
+                a, at = at, b
             else:
-                wire.field(at, end)  # which says what is wrong
+                b = 0
         else:
             number, how, a, b, at = wire.field(at, end)
             if number not in kind.FIELDS:
@@ -86,8 +90,12 @@ def decode(kind: type[M], wire: Wire, start: int, end: int, depth: int = 0) -> M
                 found[name] = Raw()
             found[name].add(how, a, b)
             continue
+        elif what is INT:
+            value = signed(a)
         else:
+            wire.fields_left = left
             value = _value(what, wire, a, b, depth)
+            left = wire.fields_left
         if not many:
             if name in found:
                 raise wire.fail(f"{_called(kind)}.{name} stands twice", start)
@@ -98,6 +106,7 @@ def decode(kind: type[M], wire: Wire, start: int, end: int, depth: int = 0) -> M
             raise wire.too_many_nodes()
         else:
             found[name].append(value)
+    wire.fields_left = left
     return message
 
 
@@ -119,8 +128,6 @@ def _called(kind: type[Message]) -> str:
 
 
 def _value(what: Any, wire: Wire, a: int, b: int, depth: int) -> Any:
-    if what is INT:
-        return signed(a)
     if what is SPAN:
         return a, b
     if what is FLOAT:

@@ -54,21 +54,18 @@ class Wire:
 
     def varint(self, at: int, end: int) -> tuple[int, int]:
         """A number of 1 to 10 bytes, 7 bits each, and where it ends."""
-        view, start = self.view, at
-        result = shift = 0
-        while at < end:
+        view, start, result = self.view, at, 0
+        for shift in range(0, 70, 7):
+            if at >= end:
+                raise self.fail("the file ends, or its message does, inside a number", start)
             byte = view[at]
             at += 1
-            result |= (byte & 0x7F) << shift
             if byte < 0x80:
+                result |= byte << shift
                 if result >> 64:
                     break
                 return result, at
-            shift += 7
-            if shift > 63:
-                break
-        else:
-            raise self.fail("the file ends, or its message does, inside a number", start)
+            result |= (byte & 0x7F) << shift
         raise self.fail("a number has more than 64 bits", start)
 
     def field(self, at: int, end: int) -> tuple[int, int, int, int, int]:

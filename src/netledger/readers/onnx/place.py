@@ -75,7 +75,7 @@ class Place:
             )
         if self.dry:
             return [Value(self.output(i), t, constant=True) for i, t in enumerate(types)]
-        inputs = tuple([book.materialise(v) for v in layer.inputs])
+        inputs = tuple([v.made or book.materialise(v) for v in layer.inputs])
         own = (main or last) and not self.named
         self.named = self.named or own
         name = book.unique(self.name if own else f"{self.name}/{op.key}")
@@ -127,9 +127,8 @@ class Place:
 
     def record(self, value: Value) -> None:
         """Attaches the file's own type of a value to the row that makes it."""
-        i = self.book.at.get(value.made, -1)
         said = self.book.types.recorded(value.name, value.type)
-        if i < 0 or said is None or value.type is None:
+        if value.made not in self.book.at or said is None or value.type is None:
             return
         self.book.said[value.made] = said
         if said.shape != value.type.shape:

@@ -66,7 +66,7 @@ class Translator(Book):
         """One node."""
         inputs = [self.input(name, node, scope) for name in node.inputs]
         domain = "" if node.domain == "ai.onnx" else node.domain
-        function = self.functions.get((domain, node.op_type))
+        function = self.functions.get((domain, node.op_type)) if self.functions else None
         known = own.kind(function) if function is not None else ""
         if function is not None and not known:
             return self.inline(function, node, inputs, scope)

@@ -15,6 +15,7 @@ from netledger.readers.onnx.model import (
     SPAN,
     TEXT,
     Attribute,
+    Kind,
     Message,
     Node,
     Raw,
@@ -55,7 +56,7 @@ def decode(kind: type[M], wire: Wire, start: int, end: int, depth: int = 0) -> M
     message = kind()
     tags = _TAGS.get(kind) or _tags(kind)
     found, view, at, last = message.__dict__, wire.view, start, end - 1
-    left = wire.fields_left
+    left = wire.fields_left  # counted here: a local number takes less time
     while at < end:
         if not left:
             raise wire.too_many_fields(at)
@@ -79,10 +80,7 @@ def decode(kind: type[M], wire: Wire, start: int, end: int, depth: int = 0) -> M
             number, how, a, b, at = wire.field(at, end)
             if number not in kind.FIELDS:
                 continue
-            name, what, many = kind.FIELDS[number]
-            if what is not RAW and how != _WIRE.get(what, LENGTH):
-                fact = f"{_called(kind)}.{name} is {WIRE_TYPES[how]}, not of its type"
-                raise wire.fail(fact, start)
+            name, what, many = _of_its_type(kind, number, how, wire, start)
         if what is TEXT:
             value: Any = wire.text(a, b)
         elif what is RAW:
@@ -121,6 +119,14 @@ def _tags(kind: type[Message]) -> list[_Known | None]:
             if number < 16 and how != FIXED32:
                 table[number << 3 | how] = (name, what, many, how)
     return _TAGS.setdefault(kind, table)
+
+
+def _of_its_type(kind: type[Message], number: int, how: int, wire: Wire, start: int) -> Kind:
+    name, what, many = kind.FIELDS[number]
+    if what is not RAW and how != _WIRE.get(what, LENGTH):
+        fact = f"{_called(kind)}.{name} is {WIRE_TYPES[how]}, not of its type"
+        raise wire.fail(fact, start)
+    return name, what, many
 
 
 def _called(kind: type[Message]) -> str:

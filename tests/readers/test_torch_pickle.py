@@ -134,6 +134,8 @@ HOSTILE = {
     "bare_call": pickle.dumps(os.system),
     "legacy_version": LEGACY_MAGIC + b"\x80\x02K\x01.\x80\x02}.",
     "legacy_cut": LEGACY_MAGIC + b"\x80\x02M\xe9\x03.\x80\x02}.",
+    "mark_kept": archive(b"\x80\x02N(q\0."),
+    "mark_to_fill": archive(b"\x80\x02(NNs."),
 }
 
 
@@ -185,6 +187,17 @@ def test_lists_of_lists_that_double_are_seen_once(inspect_file, tmp_path):
     path = tmp_path / "m.pt"
     path.write_bytes(archive(doubling))
     assert "no tensors" in inspect_file(path)[1]
+
+
+@pytest.mark.parametrize(
+    "opcodes",
+    [b"(%bl.", b"(%bt.", b"](%be.", b"}(N%bu.", b"(N%bd.", b"]%ba.", b"N(%b1%b.", b"((0%bl."],
+)
+def test_a_tensor_in_every_container(opcodes, inspect_file, tmp_path):
+    path = tmp_path / "m.pt"
+    path.write_bytes(archive(b"\x80\x02" + opcodes.replace(b"%b", tensor()), DATA))
+    kind, found = inspect_file(path)
+    assert (kind, found.totals.params) == ("ledger", 4)
 
 
 def test_a_list_in_itself_and_endless_tuples(inspect_file, tmp_path):

@@ -52,12 +52,15 @@ class Made:
 Calls = Mapping[str, Callable[[tuple[Any, ...]], Any]]
 """Functions whose results are known, by name; they may raise ValueError."""
 
-MARK = object()
 NO_VALUE = "not a sound pickle: a mark where a value should be"
 
 
 class Machine:
-    """A pickle, how far it was read, and what it has made so far."""
+    """A pickle, how far it was read, and what it has made so far.
+
+    The stack is in pieces, one for each mark: `stack` is what lies above the last one, `below` are
+    the others. So nobody looks for marks, and no value is one.
+    """
 
     def __init__(
         self, data: Bytes, start: int, calls: Calls, persistent: Callable[[Any], Any]
@@ -66,18 +69,34 @@ class Machine:
         self.end = min(len(data), start + MOST_BYTES)
         self.calls, self.persistent = calls, persistent
         self.stack: list[Any] = []
+        self.below: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
 
     def pop(self) -> Any:
         """Takes the last value."""
-        value = self.stack.pop()
-        if value is MARK:
-            raise SpecError(NO_VALUE)
-        return value
+        try:
+            return self.stack.pop()
+        except IndexError:
+            raise self.lack() from None
 
     def top(self) -> Any:
         """The last value, which stays."""
+        if not self.stack:
+            raise self.lack()
         return self.stack[-1]
+
+    def target(self) -> Any:
+        """What is to be filled, which stays; None if a mark is in its place."""
+        return None if self.below and not self.stack else self.top()
+
+    def lack(self) -> Exception:
+        """Why there is no value to take."""
+        return SpecError(NO_VALUE) if self.below else IndexError()
+
+    def mark(self) -> None:
+        """MARK: what follows is one thing's parts."""
+        self.below.append(self.stack)
+        self.stack = []
 
     def take(self, size: int) -> bytes:
         """So many bytes of the pickle."""
@@ -104,13 +123,10 @@ class Machine:
 
     def items(self) -> list[Any]:
         """What lies above the last mark, which is taken away too."""
-        stack = self.stack
-        for i in range(len(stack) - 1, -1, -1):
-            if stack[i] is MARK:
-                found = stack[i + 1 :]
-                del stack[i:]
-                return found
-        raise SpecError("not a sound pickle: a mark is missing")
+        if not self.below:
+            raise SpecError("not a sound pickle: a mark is missing")
+        found, self.stack = self.stack, self.below.pop()
+        return found
 
     def push(self, value: Any) -> None:
         """Puts a value on the stack."""
@@ -118,7 +134,7 @@ class Machine:
 
     def call(self, by: Any, args: Any) -> Any:
         """What a call makes: known, or a symbol."""
-        known = self.calls.get(by.name) if isinstance(by, Global) else None
+        known = self.calls.get(by.name) if type(by) is Global else None
         if known is None or not isinstance(args, tuple):
             return Made(by, args)
         try:
@@ -128,8 +144,15 @@ class Machine:
 
     def reduce(self) -> None:
         """REDUCE, NEWOBJ: a call of what lies below its arguments."""
-        args = self.pop()
-        self.stack.append(self.call(self.pop(), args))
+        stack = self.stack
+        if len(stack) < 2:
+            raise self.lack()
+        args = stack.pop()
+        stack[-1] = self.call(stack[-1], args)
+
+    def stored(self) -> None:
+        """BINPERSID: what a persistent id stands for."""
+        self.stack[-1] = self.persistent(self.top())
 
     def new_ex(self) -> None:
         """NEWOBJ_EX: with named arguments, which are kept."""
@@ -159,23 +182,23 @@ class Machine:
 
     def build(self) -> None:
         """BUILD: what a symbol is filled with."""
-        state, target = self.pop(), self.top()
+        state, target = self.pop(), self.target()
         if isinstance(target, Made):
             target.state = state
 
     def set_items(self, pairs: list[Any]) -> None:
         """Keys and values for the dict, or the symbol, on top."""
-        target = self.top()
+        target = self.target()
         if isinstance(target, Made):
             target = target.items
         if not isinstance(target, dict) or len(pairs) % 2:
             raise SpecError("not a sound pickle: keys and values for what is no dict")
-        for i in range(0, len(pairs), 2):
-            target[_key(pairs[i])] = pairs[i + 1]
+        for key, value in zip(pairs[::2], pairs[1::2], strict=True):
+            target[key if type(key) is str else _key(key)] = value
 
     def append(self, values: list[Any]) -> None:
         """Items for the list, or the symbol, on top."""
-        target = self.top()
+        target = self.target()
         if isinstance(target, Made):
             for value in values:
                 target.items[len(target.items)] = value
@@ -220,7 +243,7 @@ class Machine:
 
 def _key(key: Any) -> Any:
     """A key of a dict; what may hold itself or is large is only told apart by identity."""
-    if isinstance(key, str | int | float | bytes | Global | Made | type(None)):
+    if key is None or isinstance(key, (str, int, float, bytes, Global, Made)):
         return key
     if isinstance(key, list | dict):
         raise SpecError("not a sound pickle: a list or dict as a key")

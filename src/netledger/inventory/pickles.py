@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from itertools import repeat
 from typing import Any
 
 from netledger.errors import SpecError
-from netledger.inventory.pickle_machine import MARK, MOST_BYTES, NO_VALUE, Calls, Global, Machine
+from netledger.inventory.pickle_machine import MOST_BYTES, Calls, Global, Machine
 from netledger.untrusted import Bytes
 
 MOST_OPCODES = 1_500_000
@@ -37,38 +38,68 @@ def walk(data: Bytes, start: int, calls: Calls, persistent: Callable[[Any], Any]
 
 
 def _run(m: Machine) -> Any:
-    data, end, find = m.data, m.end, _OPCODES.get
-    for _ in range(MOST_OPCODES):
-        code = data[m.at]
-        m.at += 1
-        step = find(code)
-        if step is None:
-            if code == 0x2E:  # STOP
-                return m.pop()
-            raise SpecError(f"not a sound pickle: unknown opcode {code:#04x}")
-        step(m)
-        if m.at > end:
+    data, end, memo, steps, word = m.data, m.end, m.memo, _STEPS, _WORD
+    at, stack = m.at, m.stack
+    for _ in repeat(None, MOST_OPCODES):
+        code = data[at]
+        m.at = at = at + 1
+        if code == _PUT_WORD:  # this and the next are half of a checkpoint
+            if not stack:
+                raise m.lack()
+            memo[word(data, at)[0]] = stack[-1]
+            m.at = at = at + 4
+        elif code == _GET_BYTE:
+            try:
+                stack.append(memo[data[at]])
+            except KeyError:
+                raise SpecError(_NOT_KEPT) from None
+            m.at = at = at + 1
+        else:
+            step = steps[code]
+            if step is None:
+                if code == _STOP:
+                    return m.pop()
+                raise SpecError(f"not a sound pickle: unknown opcode {code:#04x}")
+            step(m)
+            at, stack = m.at, m.stack
+        if at > end:
             if end < len(data):
                 raise SpecError(f"a pickle of more than {MOST_BYTES:,} bytes")
             raise IndexError
     raise SpecError(f"a pickle of more than {MOST_OPCODES:,} opcodes")
 
 
-def _pops(count: int) -> Callable[[Machine], None]:
-    def step(m: Machine) -> None:
-        values = m.stack[-count:]
-        if len(values) < count:
-            raise IndexError
-        for value in values:
-            if value is MARK:
-                raise SpecError(NO_VALUE)
-        m.stack[-count:] = [tuple(values)]
+def _tuple(m: Machine) -> None:
+    parts = tuple(m.items())
+    m.stack.append(parts)
 
-    return step
+
+def _one(m: Machine) -> None:
+    stack = m.stack
+    if not stack:
+        raise m.lack()
+    stack[-1] = (stack[-1],)
+
+
+def _two(m: Machine) -> None:
+    last, first = m.pop(), m.top()
+    m.stack[-1] = (first, last)
+
+
+def _three(m: Machine) -> None:
+    last, second, first = m.pop(), m.pop(), m.top()
+    m.stack[-1] = (first, second, last)
 
 
 def _pop_or_mark(m: Machine) -> None:
-    m.stack.pop()
+    if m.stack:
+        m.stack.pop()
+    else:
+        m.stack = m.below.pop()
+
+
+def _pop_to_mark(m: Machine) -> None:
+    m.items()
 
 
 def _protocol(m: Machine) -> None:
@@ -101,7 +132,9 @@ def _refuse(why: str) -> Callable[[Machine], None]:
 
 
 Reader = Callable[[Machine], Any]
-"""Takes something from where the machine is; a pickle has millions of them."""
+"""Takes something from where the machine is."""
+Step = Callable[[Machine], None]
+"""What an opcode does; a pickle has a million of them, so the frequent ones call nothing."""
 
 
 def _number(layout: str) -> Reader:
@@ -116,14 +149,25 @@ def _number(layout: str) -> Reader:
     return read
 
 
+def _push_number(layout: str) -> Step:
+    form = struct.Struct(layout)
+    unpack, size = form.unpack_from, form.size
+
+    def step(m: Machine) -> None:
+        at = m.at
+        m.at = at + size
+        m.stack.append(unpack(m.data, at)[0])
+
+    return step
+
+
 def _byte(m: Machine) -> int:
     m.at += 1
     return m.data[m.at - 1]
 
 
-_TWO_BYTES, _FOUR_BYTES = _number("<H"), _number("<I")
-_EIGHT_BYTES, _SIGNED = _number("<Q"), _number("<i")
-_UNPACK_WORD = struct.Struct("<I").unpack_from
+_FOUR_BYTES, _EIGHT_BYTES, _SIGNED = _number("<I"), _number("<Q"), _number("<i")
+_WORD = struct.Struct("<I").unpack_from
 
 
 def _line_number(m: Machine) -> int:
@@ -133,26 +177,35 @@ def _line_number(m: Machine) -> int:
     return int(raw)
 
 
-def _bytes(size: Reader) -> Reader:
-    return lambda m: m.take(size(m))
+def _bytes(size: Reader) -> Step:
+    return lambda m: m.stack.append(m.take(size(m)))
 
 
-def _text(size: Reader) -> Reader:
-    return lambda m: m.text(m.take(size(m)))
+def _text(size: Reader) -> Step:
+    return lambda m: m.stack.append(m.text(m.take(size(m))))
 
 
-def _push(read: Reader) -> Reader:
-    return lambda m: m.stack.append(read(m))
-
-
-def _put(where: Reader) -> Reader:
+def _push(read: Reader) -> Step:
     def step(m: Machine) -> None:
-        m.memo[where(m)] = m.stack[-1]
+        value = read(m)  # before m.stack, which may be another one then
+        m.stack.append(value)
 
     return step
 
 
-def _get(where: Reader) -> Reader:
+def _value(value: Any) -> Step:
+    return lambda m: m.stack.append(value)
+
+
+def _put(where: Reader) -> Step:
+    def step(m: Machine) -> None:
+        value = m.top()
+        m.memo[where(m)] = value
+
+    return step
+
+
+def _get(where: Reader) -> Step:
     def step(m: Machine) -> None:
         at = where(m)
         if at not in m.memo:
@@ -162,47 +215,32 @@ def _get(where: Reader) -> Reader:
     return step
 
 
-def _put_word(m: Machine) -> None:  # this and the next two are most of a checkpoint
-    at = m.at
-    m.memo[_UNPACK_WORD(m.data, at)[0]] = m.stack[-1]
-    m.at = at + 4
-
-
-def _get_byte(m: Machine) -> None:
-    at = m.at
-    try:
-        m.stack.append(m.memo[m.data[at]])
-    except KeyError:
-        raise SpecError(_NOT_KEPT) from None
-    m.at = at + 1
-
-
 def _push_byte(m: Machine) -> None:
     at = m.at
     m.stack.append(m.data[at])
     m.at = at + 1
 
 
-_OPCODES: dict[int, Reader] = {
-    ord("("): _push(lambda m: MARK),
+_OPCODES: dict[int, Step] = {
+    ord("("): Machine.mark,
     ord("0"): _pop_or_mark,
-    ord("1"): lambda m: m.items(),
-    ord("2"): _push(lambda m: m.top()),
+    ord("1"): _pop_to_mark,
+    ord("2"): _push(Machine.top),
     ord("F"): Machine.decimal_float,
     ord("I"): Machine.decimal,
     ord("L"): Machine.decimal,
-    ord("J"): _push(_SIGNED),
+    ord("J"): _push_number("<i"),
     ord("K"): _push_byte,
-    ord("M"): _push(_TWO_BYTES),
-    ord("N"): _push(lambda m: None),
+    ord("M"): _push_number("<H"),
+    ord("N"): _value(None),
     ord("P"): _refuse("a persistent id as text"),
-    ord("Q"): _push(lambda m: m.persistent(m.pop())),
+    ord("Q"): Machine.stored,
     ord("R"): Machine.reduce,
     ord("S"): Machine.quoted_text,
-    ord("T"): _push(_bytes(_FOUR_BYTES)),
-    ord("U"): _push(_bytes(_byte)),
+    ord("T"): _bytes(_FOUR_BYTES),
+    ord("U"): _bytes(_byte),
     ord("V"): _push(lambda m: m.text(m.line())),
-    ord("X"): _push(_text(_FOUR_BYTES)),
+    ord("X"): _text(_FOUR_BYTES),
     ord("a"): lambda m: m.append([m.pop()]),
     ord("b"): Machine.build,
     ord("c"): _push(lambda m: Global(m.text(m.line()), m.text(m.line()))),
@@ -210,7 +248,6 @@ _OPCODES: dict[int, Reader] = {
     ord("}"): _push(lambda m: {}),
     ord("e"): lambda m: m.append(m.items()),
     ord("g"): _get(_line_number),
-    ord("h"): _get_byte,
     ord("j"): _get(_FOUR_BYTES),
     ord("i"): Machine.instance,
     ord("l"): _push(Machine.items),
@@ -218,29 +255,28 @@ _OPCODES: dict[int, Reader] = {
     ord("o"): Machine.object,
     ord("p"): _put(_line_number),
     ord("q"): _put(_byte),
-    ord("r"): _put_word,
     ord("s"): _set_item,
-    ord("t"): _push(lambda m: tuple(m.items())),
-    ord(")"): _push(lambda m: ()),
+    ord("t"): _tuple,
+    ord(")"): _value(()),
     ord("u"): lambda m: m.set_items(m.items()),
-    ord("G"): _push(_number(">d")),
-    ord("B"): _push(_bytes(_FOUR_BYTES)),
-    ord("C"): _push(_bytes(_byte)),
+    ord("G"): _push_number(">d"),
+    ord("B"): _bytes(_FOUR_BYTES),
+    ord("C"): _bytes(_byte),
     0x80: _protocol,
     0x81: Machine.reduce,
     0x82: _refuse("an extension code"),
     0x83: _refuse("an extension code"),
     0x84: _refuse("an extension code"),
-    0x85: _pops(1),
-    0x86: _pops(2),
-    0x87: _pops(3),
-    0x88: _push(lambda m: True),
-    0x89: _push(lambda m: False),
+    0x85: _one,
+    0x86: _two,
+    0x87: _three,
+    0x88: _value(True),
+    0x89: _value(False),
     0x8A: lambda m: m.long(_byte(m)),
     0x8B: lambda m: m.long(_SIGNED(m)),
-    0x8C: _push(_text(_byte)),
-    0x8D: _push(_text(_EIGHT_BYTES)),
-    0x8E: _push(_bytes(_EIGHT_BYTES)),
+    0x8C: _text(_byte),
+    0x8D: _text(_EIGHT_BYTES),
+    0x8E: _bytes(_EIGHT_BYTES),
     0x8F: _push(lambda m: []),
     0x90: lambda m: m.append(m.items()),
     0x91: _push(Machine.items),
@@ -248,7 +284,10 @@ _OPCODES: dict[int, Reader] = {
     0x93: Machine.stack_global,
     0x94: _put(lambda m: len(m.memo)),
     0x95: _frame,
-    0x96: _push(_bytes(_EIGHT_BYTES)),
+    0x96: _bytes(_EIGHT_BYTES),
     0x97: _refuse("a buffer outside of it"),
     0x98: _refuse("a buffer outside of it"),
 }
+"""All but the three that `_run` follows itself."""
+_STOP, _PUT_WORD, _GET_BYTE = ord("."), ord("r"), ord("h")
+_STEPS = [_OPCODES.get(code) for code in range(256)]

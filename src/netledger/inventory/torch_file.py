@@ -42,6 +42,10 @@ class Checkpoint:
     notes: list[str] = field(default_factory=list)
 
 
+Found = tuple[str, Any, bool | None]
+"""A tensor's path, what was made of it, and whether it is learned."""
+
+
 def is_torch_zip(head: bytes, tail: bytes) -> bool:
     """True if a zip archive that begins and ends like this has a ``data.pkl`` in it."""
     return is_zip(head) and (b"data.pkl" in head[30:600] or b"/data.pkl" in tail)
@@ -146,12 +150,15 @@ def _none(pid: Any) -> Any:
 def _collect(root: Any) -> Checkpoint:
     """The model's tensors, wherever they are in what was saved."""
     made = Checkpoint()
-    sections: dict[str, list[tuple[str, Any]]] = {}
-    for path, value in _tensors(root):
+    sections: dict[str, list[Found]] = {}
+    parts = root if isinstance(root, dict) else {}
+    for found in _tensors(root):
+        path, value, learned = found
         first, _, rest = path.partition(".")
-        held = isinstance(root, dict) and isinstance(root.get(first), dict | list | Made)
-        section = first if held else ""
-        sections.setdefault(section, []).append((rest if held else path, value))
+        if isinstance(parts.get(first), (dict, list, Made)):
+            sections.setdefault(first, []).append((rest, value, learned))
+        else:
+            sections.setdefault("", []).append(found)
     left = [s for s in sections if s and _NOT_THE_MODEL.search(s.lower())]
     if len(left) < len(sections):
         for name in left:
@@ -161,28 +168,26 @@ def _collect(root: Any) -> Checkpoint:
     bare = len(sections) == 1 and next(iter(sections)) in _MODELS
     seen: set[str] = set()
     for section, members in sections.items():
-        for path, value in members:
+        for path, value, learned in members:
             name = path if bare or not section else f"{section}.{path}"
             if name in seen:
                 raise SpecError(f"two tensors are called {quoted(name)}")
             seen.add(name)
-            made.tensors.append(_stored(name, value))
+            made.tensors.append(_stored(name, value, learned))
     check_count(len(made.tensors))
     _untangle(made.tensors)
     return made
 
 
-def _stored(name: str, value: Any) -> StoredTensor:
+def _stored(name: str, value: Any, learned: bool | None) -> StoredTensor:
     if isinstance(value, View):
-        role = BUFFER if value.learned is False else ""
-        return StoredTensor(
-            name, value.shape, value.dtype, value.nbytes, role=role, storage=value.place
-        )
+        role = BUFFER if learned is False else ""
+        return StoredTensor(name, value.shape, value.dtype, value.nbytes, role, value.place)
     reason = f"an object of {quoted(value.name, 80)}, which is not looked into"
     return StoredTensor(name, (0,), "unknown", None, unknown=reason)
 
 
-def _tensors(root: Any) -> Iterator[tuple[str, Any]]:
+def _tensors(root: Any) -> Iterator[Found]:
     """Every tensor with its path, in the order of the file; each container once."""
     seen: set[int] = set()
     waiting: list[tuple[str, Any, int, bool | None]] = [("", root, 0, None)]
@@ -190,9 +195,9 @@ def _tensors(root: Any) -> Iterator[tuple[str, Any]]:
         path, value, depth, learned = waiting.pop()
         if isinstance(value, View):
             known = learned if value.learned is None or learned is False else value.learned
-            yield path or "tensor", value._replace(learned=known)
+            yield path or "tensor", value, known
             continue
-        if not isinstance(value, dict | list | tuple | Made) or id(value) in seen:
+        if not isinstance(value, (dict, list, tuple, Made)) or id(value) in seen:
             continue
         if depth > DEEPEST:
             raise SpecError(f"values nested deeper than {DEEPEST}")
@@ -200,7 +205,7 @@ def _tensors(root: Any) -> Iterator[tuple[str, Any]]:
         parts = _parts(value)
         if parts is None:
             if _holds_tensors(value):
-                yield path or "object", value
+                yield path or "object", value, None
             continue
         for key, inner, kept in reversed(parts):
             name = f"{path}.{key}" if path else str(key)
@@ -261,8 +266,7 @@ def _untangle(tensors: list[StoredTensor]) -> None:
     for spans in places.values():
         reach, owner = 0, 0
         for begin, end, i in sorted(spans):
-            same = tensors[owner].storage == tensors[i].storage
-            if begin < reach and not same:
+            if begin < reach and tensors[owner].storage != tensors[i].storage:
                 reason = f"it shares a part of its storage with {quoted(tensors[owner].name, 80)}"
                 tensors[i] = tensors[i]._replace(unknown=reason, storage=None, nbytes=0)
             if -end > reach:

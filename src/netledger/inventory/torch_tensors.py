@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any
 
 from netledger.errors import SpecError, quoted
 from netledger.inventory import check_shape
@@ -38,6 +39,8 @@ _BYTES = {
     "complex128": 16,
 }
 """Bytes of one number of a dtype that torch can save."""
+_LARGEST_STORAGE = LARGEST // 16
+"""Numbers; none takes more than 16 bytes."""
 
 DTYPES = {
     "float": "float32",
@@ -52,7 +55,8 @@ DTYPES = {
 }
 
 
-class Storage(NamedTuple):
+@dataclass(slots=True)
+class Storage:
     """Where tensors are kept.
 
     Attributes:
@@ -68,7 +72,8 @@ class Storage(NamedTuple):
     begin: int = 0
 
 
-class View(NamedTuple):
+@dataclass(slots=True)
+class View:
     """A tensor: a part of a storage, in a shape.
 
     Attributes:
@@ -98,7 +103,7 @@ def storage(pid: Any) -> Storage:
         name = name.removesuffix("Storage")
         dtype = _STORAGES.get(name)
         if dtype is not None and isinstance(key, str) and type(count) is int:
-            if not 0 <= count <= LARGEST // 16:
+            if not 0 <= count <= _LARGEST_STORAGE:
                 raise SpecError(f"the storage {quoted(key)} has an impossible size")
             nbytes = count * _BYTES[dtype]
             view = pid[5] if len(pid) == 6 else None
@@ -110,17 +115,21 @@ def storage(pid: Any) -> Storage:
 
 
 def _tensor(args: tuple[Any, ...], dtype: Any = None) -> View:
-    kept, offset, size, strides = args[:4]
+    kept, offset, size, strides, *_ = args
     if not isinstance(kept, Storage):
         raise ValueError
     known = _dtype(dtype) if dtype is not None else kept.dtype
     shape = check_shape(size, kept.key)
     if not isinstance(strides, tuple) or len(strides) != len(shape) or type(offset) is not int:
         raise ValueError
-    if offset < 0 or any(type(s) is not int or not 0 <= s <= LARGEST for s in strides):
+    if offset < 0:
         raise ValueError
+    reach = 1
+    for d, s in zip(shape, strides, strict=True):
+        if type(s) is not int or not 0 <= s <= LARGEST:
+            raise ValueError
+        reach += (d - 1) * s
     width = _BYTES[known]
-    reach = sum((d - 1) * s for d, s in zip(shape, strides, strict=True)) + 1
     extent = reach * width if all(shape) else 0
     begin = kept.begin + offset * width
     if offset * width + extent > kept.nbytes:
@@ -140,13 +149,13 @@ def _dtype(value: Any) -> str:
 
 def _parameter(args: tuple[Any, ...]) -> Any:
     data = args[0]
-    return data._replace(learned=True) if isinstance(data, View) else data
+    return replace(data, learned=True) if isinstance(data, View) else data
 
 
 def _sparse(args: tuple[Any, ...]) -> View:
     _, data = args
     parts = [part for part in data if isinstance(part, View)]
-    sizes = [part for part in data if isinstance(part, tuple) and not isinstance(part, View)]
+    sizes = [part for part in data if isinstance(part, tuple)]
     if not parts or not sizes:
         raise ValueError
     shape = check_shape(sizes[0], "a sparse tensor")

@@ -136,7 +136,7 @@ class Book:
         return substitute(value, self.rules.per) if type(value) is Formula else value
 
     def _list(self, node: Node) -> None:
-        """A row of stored tensors, without inputs and outputs; there may be 200,000 of them."""
+        """A row of stored tensors, without inputs and outputs; there may be 120,000 of them."""
         unknown = node.op.unknown()
         key = (id(node.op), node.dtype, node.trainable)
         kept = self.listed.get(key) if node.recorded is None else None

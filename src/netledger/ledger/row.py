@@ -170,14 +170,13 @@ class Row(NamedTuple):
             (self.weights, self.biases, self.buffers, self.params, self.macs, self.elements)
         )
         reach = self.receptive_field
-        # Most of the lists are empty, and there may be 200,000 rows.
         return {
             "name": self.name,
             "op": self.kind,
             "scope": self.scope,
-            "inputs": [feeders.get(name, name) for name in self.inputs] if self.inputs else [],
-            "outputs": [type_to_dict(t) for t in self.outputs] if self.outputs else [],
-            "parameters": [_stored_to_dict(p) for p in self.parameters] if self.parameters else [],
+            "inputs": [feeders.get(name, name) for name in self.inputs],
+            "outputs": [type_to_dict(t) for t in self.outputs],
+            "parameters": [_stored_to_dict(p) for p in self.parameters],
             "weights": weights,
             "biases": biases,
             "buffers": buffers,
@@ -185,8 +184,8 @@ class Row(NamedTuple):
             "macs": macs,
             "elements": elements,
             "receptive_field": plain_each(reach) if isinstance(reach, tuple) else reach,
-            "unknown": [_reason(k, v) for k, v in self.unknown.items()] if self.unknown else [],
-            "folded": [row.name for row in self.folded] if self.folded else [],
+            "unknown": [_reason(k, v) for k, v in self.unknown.items()],
+            "folded": [row.name for row in self.folded],
         }
 
     def to_record(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import math
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from netledger.errors import SpecError
 
@@ -18,11 +18,14 @@ DEEPEST = 64
 MOST_FIELDS = 200_000
 LONGEST_STRING = 10_000
 
+_SPACE = re.compile(r"(?:\s+|\#[^\n]*)*+")
 _TOKEN = re.compile(
-    r"""(?P<space>\s+|\#[^\n]*)
-      | (?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
+    _SPACE.pattern
+    + r"""(?:
+        (?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
       | (?P<word>[-+]?[A-Za-z0-9_.][A-Za-z0-9_.+-]*)
-      | (?P<sign>[][{}<>:,;])""",
+      | (?P<sign>[][{}<>:,;])
+      | (?P<end>\Z))""",
     re.VERBOSE,
 )
 _NAME = re.compile(r"[A-Za-z_]\w*")
@@ -36,7 +39,8 @@ class Word(str):
     """A value without quotes: a number, true, false or the name of an enum value."""
 
 
-class _Token(NamedTuple):
+@dataclass(slots=True)
+class _Token:
     kind: str
     text: str
     at: int
@@ -176,15 +180,16 @@ class _Parser:
         return self._message("the file", "", 0)
 
     def _tokens(self) -> Iterator[_Token]:
-        at = 0
-        while at < len(self.text):
-            match = _TOKEN.match(self.text, at)
-            if match is None:
+        text, match, at, kind = self.text, _TOKEN.match, 0, ""
+        while kind != "end":
+            found = match(text, at)
+            if found is None:
+                space = _SPACE.match(text, at)
+                at = space.end() if space else at
                 raise self._error(self._strange(at), at)
-            if match.lastgroup != "space":
-                yield _Token(str(match.lastgroup), match.group(), at)
-            at = match.end()
-        yield _Token("end", "", at)
+            kind = str(found.lastgroup)
+            yield _Token(kind, found[kind], found.start(kind))
+            at = found.end()
 
     def _strange(self, at: int) -> str:
         sign = self.text[at]

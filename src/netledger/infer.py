@@ -168,14 +168,18 @@ class Book:
 
     def _stored(self, node: Node, derived: Derived, dtype: str, unknown: dict[str, str]) -> Kept:
         """What the row stores, with its sums; mostly the same as of a layer before."""
-        if node.recorded is not None or self.owner or not self.rules.check:
+        recorded = node.recorded.parameters if node.recorded is not None else None
+        if "params" in unknown or self.owner or not self.rules.check:
             return self._kept(node, derived.parameters, dtype, unknown)
-        if not derived.parameters:
+        if not derived.parameters and not recorded:
             return NOTHING
-        key = (derived.parameters, dtype, node.dtype, node.trainable)
+        key = (derived.parameters, recorded, dtype, node.dtype, node.trainable)
         known = self.rules.kept.get(key)
         if known is None:
-            known = self.rules.kept[key] = self._kept(node, derived.parameters, dtype, unknown)
+            told = len(self.findings)
+            known = self._kept(node, derived.parameters, dtype, unknown)
+            if len(self.findings) == told:  # a finding has to be told each time
+                self.rules.kept[key] = known
         return known
 
     def _kept(self, node: Node, derived: Counted, dtype: str, unknown: dict[str, str]) -> Kept:

@@ -15,6 +15,9 @@ from netledger.ops.fields import LARGEST
 Counted = tuple[tuple[Parameter, Any], ...]
 """Parameters, each with how many numbers it has."""
 
+Recorded = tuple[Parameter, ...] | None
+"""The parameters that the source states, if it states any."""
+
 
 class Derived(NamedTuple):
     """What the rules of an operation give for inputs of some shapes."""
@@ -44,7 +47,7 @@ class Rules:
         self.batch, self.check = batch, check
         self.per = {"N": 1 if batch is None else batch}
         self.known: dict[tuple[Op, tuple[Shape, ...], int], Derived] = {}
-        self.kept: dict[tuple[Counted, str, str, bool], Kept] = {}
+        self.kept: dict[tuple[Counted, Recorded, str, str, bool], Kept] = {}
 
     def derive(self, op: Op, shapes: tuple[Shape, ...], node: Node) -> Derived:
         """Asks the rules; networks repeat themselves, so the same question is asked once."""

@@ -131,9 +131,21 @@ def check(model, program, ledger, macs):
         assert ledger.totals.macs == macs
     # Not only does nothing differ: every tensor of the program that is kept was compared.
     recorded = [n for n in ledger.graph.nodes if n.recorded and any(n.recorded.outputs)]
-    calls = [n for n in program.graph.nodes if n.op == "call_function" and not left_out(n)]
+    used = needed(program.graph)
+    calls = [n for n in used if n.op == "call_function" and not left_out(n)]
     tensors = [n for n in calls if isinstance(n.meta.get("val"), torch.Tensor | list | tuple)]
     assert len(recorded) >= len(tensors)
+
+
+def needed(graph):
+    """What the outputs are made of; the rest, as a mask written through its views, may be left out."""
+    found, waiting = set(), [node for node in graph.nodes if node.op == "output"]
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            waiting += node.all_input_nodes
+    return found
 
 
 def left_out(node):

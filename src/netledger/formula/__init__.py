@@ -16,6 +16,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 SYMBOL, NUMBER = "symbol", "number"
@@ -108,8 +109,8 @@ class Formula:
     def __hash__(self) -> int:
         if self.value is not None:
             return hash(self.value)
-        if self.head == SYMBOL:  # what its canonical form would give, but often asked
-            return hash(frozenset((((self.name,), 1),)))
+        if self.head == SYMBOL:
+            return _hash_of_symbol(self.name)
         from netledger.formula.simplify import canonical
 
         return hash(canonical(self))
@@ -155,6 +156,12 @@ class Formula:
         from netledger.formula.printing import PYTHON
 
         return PYTHON.show(self, numbers)
+
+
+@lru_cache(maxsize=64)
+def _hash_of_symbol(name: str) -> int:
+    """What its canonical form would give; that of the batch is asked for all the time."""
+    return hash(frozenset((((name,), 1),)))
 
 
 Dim = int | Formula

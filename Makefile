@@ -9,6 +9,9 @@ FUZZ_SECONDS ?= 60
 FUZZ_SEED ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq
 
+# Where this is set, every process that the tests start would compile all sources anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Material for MkDocs announces the end of its own support in every build; this silences it.
 export NO_MKDOCS_2_WARNING := true
 

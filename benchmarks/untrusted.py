@@ -131,10 +131,10 @@ def torch_export(path: Path) -> int:
 
 
 def safetensors(path: Path) -> int:
-    """120,000 tensors, each in a module of its own."""
+    """150,000 tensors, each in a module of its own."""
     entries: dict[str, Any] = {}
     at = 0
-    for i in range(120_000):
+    for i in range(150_000):
         end = at + 4 * width(i)
         entries[module(i)] = {"dtype": "F32", "shape": [width(i)], "data_offsets": [at, end]}
         at = end
@@ -149,8 +149,8 @@ def _with_payload(path: Path, head: bytes, entries: Any, payload: int) -> int:
 
 
 def gguf(path: Path) -> int:
-    """120,000 tensors, each in a module of its own."""
-    count, size = 120_000, 32
+    """150,000 tensors, each in a module of its own."""
+    count, size = 150_000, 32
     head = [b"GGUF", struct.pack("<IQQ", 3, count, 0)]
     for i in range(count):
         name = module(i).encode()

@@ -168,8 +168,14 @@ def _audit(event: str, args: tuple[Any, ...]) -> None:
         opened, mode = os.fsdecode(args[0]), args[1]
         if not _may_open(opened, mode):
             breaches.append(f"open {opened} {mode}")
-    elif event.startswith(_FORBIDDEN):
+    elif event.startswith(_FORBIDDEN) and not _keeps_bytecode(args):
         breaches.append(f"{event} {args!r}"[:200])
+
+
+def _keeps_bytecode(args: tuple[Any, ...]) -> bool:
+    """Whether Python itself keeps what it compiled of a module that is imported first now."""
+    path = os.path.realpath(os.fsdecode(args[0])) if args and isinstance(args[0], str) else ""
+    return "__pycache__" in path and path.startswith(_PYTHON)
 
 
 def _may_open(opened: str, mode: str | None) -> bool:

@@ -56,8 +56,9 @@ class Book:
         self.findings: list[Finding] = []
         self.types: dict[str, TensorType] = {}
         self.reach: dict[str, Reach] = {}
-        self.listed: dict[tuple[int, str, bool], Kept] = {}
-        """What modules store, by the object that lists it: modules that are alike share one."""
+        self.listed: dict[tuple[int, str, bool], tuple[Any, ...]] = {}
+        """What modules store, its sums and what is not known, by the object that lists it: modules
+        that are alike share one."""
         self.owner = {member: "/".join(group[0]) for group in graph.ties for member in group[1:]}
         for name, declared in graph.inputs.items():
             self._open(name, declared)
@@ -136,24 +137,24 @@ class Book:
         return substitute(value, self.rules.per) if type(value) is Formula else value
 
     def _list(self, node: Node) -> None:
-        """A row of stored tensors, without inputs and outputs; there may be 120,000 of them."""
-        unknown = node.op.unknown()
+        """A row of stored tensors, without inputs and outputs; there may be 150,000 of them."""
         key = (id(node.op), node.dtype, node.trainable)
-        kept = self.listed.get(key) if node.recorded is None else None
-        if kept is None:
-            stored = tuple([(p, prod(p.shape)) for p in node.op.parameters()])
-            parameters, added = self._kept(node, stored, "float32", {})
-            kept = parameters, added.unknown() if "params" in unknown else added
+        listed = self.listed.get(key) if node.recorded is None else None
+        if listed is None:
+            unknown = node.op.unknown()
+            counted = tuple([(p, prod(p.shape)) for p in node.op.parameters()])
+            parameters, kept = self._kept(node, counted, "float32", {})
+            listed = parameters, kept.unknown() if "params" in unknown else kept, unknown
             if not self.owner and node.recorded is None:
-                self.listed[key] = kept
-        parameters, added = kept
+                self.listed[key] = listed
+        parameters, kept, unknown = listed
         self.rows.append(
             Row(
                 name=node.name,
                 kind=node.op.kind,
                 scope=node.scope,
                 parameters=parameters,
-                sums=added,
+                sums=kept,
                 macs=None,
                 elements=None,
                 unknown=unknown,

@@ -17,7 +17,7 @@ from netledger.graph import BIAS, BUFFER, WEIGHT, Graph, Node
 from netledger.ops.fields import LARGEST
 from netledger.ops.opaque import NO_GRAPH, Inventory
 
-MOST_TENSORS = 120_000
+MOST_TENSORS = 150_000
 MOST_AXES = 16
 
 
@@ -66,7 +66,7 @@ def check_shape(shape: object, name: str) -> tuple[int, ...]:
         SpecError: If they are no list of integers from 0 to 2⁶³ − 1, are too many, or multiply to
             more than that.
     """
-    if not isinstance(shape, list | tuple) or not all([type(d) is int for d in shape]):
+    if not isinstance(shape, (list, tuple)) or not {*map(type, shape)} <= {int}:
         raise SpecError(f"the shape of {quoted(name)} is no list of integers")
     if len(shape) > MOST_AXES:
         raise SpecError(f"{quoted(name)} has {len(shape)} axes; at most {MOST_AXES} are read")

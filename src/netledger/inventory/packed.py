@@ -60,7 +60,7 @@ def unpack(
 
 
 def _suspect(leaf: str, tensor: StoredTensor) -> bool:
-    """Whether it may be packed; nearly all are plain, and there may be 120,000 of them."""
+    """Whether it may be packed; nearly all are plain, and there may be 150,000 of them."""
     if leaf == "weight":
         return tensor.dtype not in _PLAIN
     return leaf in ("qweight", "weight_packed") or leaf.endswith("_blocks")

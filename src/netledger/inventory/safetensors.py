@@ -55,7 +55,7 @@ class Header:
             self.metadata = _metadata(entries.pop("__metadata__", {}))
             check_count(len(entries))
             self._spans: dict[str, tuple[int, int]] = {}
-            # What is done with is let go at once; 120,000 entries take a lot of memory.
+            # What is done with is let go at once; 150,000 entries take a lot of memory.
             self.tensors = [self._tensor(name, entries.pop(name)) for name in [*entries]]
             self._check_spans(len(data) - self._start)
         except SpecError as error:

@@ -101,18 +101,22 @@ class Ledger:
             return total(self.ops)
 
     def to_dict(self, *, ops: bool = False, depth: int | None = None) -> dict[str, Any]:
-        """The ledger as JSON-ready data, in the contract's form."""
+        """The ledger as JSON-ready data, in the contract's form.
+
+        Rows that store the same share what says so: copy it before you change it.
+        """
         with no_garbage():
             return self._to_dict(self.view(ops=ops, depth=depth))
 
     def _to_dict(self, rows: tuple[Row, ...]) -> dict[str, Any]:
         graph, feeders = self.graph, shown_in(rows)
+        stored: dict[int, Any] = {}
         return {
             "schema": SCHEMA,
             "model": {"name": graph.name, "source": graph.source, "reader": graph.reader},
             "inputs": [{"name": name, **type_to_dict(t)} for name, t in graph.inputs.items()],
             "batch": self.batch,
-            "rows": [row.to_dict(feeders) for row in rows],
+            "rows": [row.to_dict(feeders, stored) for row in rows],
             "totals": self.totals.to_dict(),
             "findings": [
                 {"code": f.code, "level": f.level, "row": f.row, "message": f.message}

@@ -160,12 +160,21 @@ class Row(NamedTuple):
         """Weights + biases."""
         return self.sums.params
 
-    def to_dict(self, feeders: Mapping[str, str] = _SAME) -> dict[str, Any]:
+    def to_dict(
+        self, feeders: Mapping[str, str] = _SAME, stored: dict[int, Any] | None = None
+    ) -> dict[str, Any]:
         """The row as JSON-ready data.
 
         Args:
             feeders: For values of rows that are folded, the row that they are shown in.
+            stored: What rows before store, by the object that lists it: those that are alike
+                share it, for there may be 150,000.
         """
+        parameters = None if stored is None else stored.get(id(self.parameters))
+        if parameters is None:
+            parameters = [_stored_to_dict(p) for p in self.parameters]
+            if stored is not None:
+                stored[id(self.parameters)] = parameters
         weights, biases, buffers, params, macs, elements = plain_each(
             (self.weights, self.biases, self.buffers, self.params, self.macs, self.elements)
         )
@@ -176,7 +185,7 @@ class Row(NamedTuple):
             "scope": self.scope,
             "inputs": [feeders.get(name, name) for name in self.inputs],
             "outputs": [type_to_dict(t) for t in self.outputs],
-            "parameters": [_stored_to_dict(p) for p in self.parameters],
+            "parameters": parameters,
             "weights": weights,
             "biases": biases,
             "buffers": buffers,
@@ -206,7 +215,7 @@ class Row(NamedTuple):
 
 @lru_cache(maxsize=64)
 def _reason(what: str, why: str) -> dict[str, str]:
-    """One for all rows that it holds for, of which there may be 120,000."""
+    """One for all rows that it holds for."""
     return {"what": what, "why": why}
 
 

@@ -100,7 +100,7 @@ NO_GRAPH = "no graph in this file: parameters only"
 
 @lru_cache(maxsize=64)
 def _nothing_more(reason: str, why: str) -> Mapping[str, str]:
-    """What is not known of stored tensors; one for all of them, for there may be 120,000."""
+    """What is not known of stored tensors; one for all of them, for there may be 150,000."""
     known = {"macs": why, "activations": why}
     return MappingProxyType({"params": reason, **known} if reason else known)
 
@@ -117,7 +117,7 @@ class Inventory(Op):
 
     @classmethod
     def of(cls, tensors: tuple[Any, ...], reason: str) -> Inventory:
-        """One of tensors that a reader has checked; to check 120,000 again takes a second."""
+        """One of tensors that a reader has checked; to check 150,000 again takes a second."""
         made = cls.__new__(cls)
         made.__dict__.update(tensors=tensors, reason=reason, why=NO_GRAPH)
         return made

@@ -169,6 +169,27 @@ def test_constants_and_settings_are_no_parameters(read: Any) -> None:
     assert ledger.totals.params == 0
 
 
+@pytest.mark.parametrize(
+    ("scale", "offset", "params"),
+    [("val_8", "val_11", 0), ("norm.weight", "norm.bias", 8), ("val_8", "norm.bias", 4)],
+)
+def test_the_ones_and_zeros_of_a_normalisation_without_scale_are_no_parameters(
+    read: Any, scale: str, offset: str, params: int
+) -> None:
+    zeros = onnx.numpy_helper.from_array(np.zeros(4, np.float32), offset)
+    node = h.make_node("InstanceNormalization", ["x", scale, offset], ["y"])
+    ledger = read(model([node], {"x": [1, 4, 6, 6]}, [floats(scale, 4), zeros]))
+    assert ledger.totals.params == params
+    assert [r.name for r in ledger.ops] == ["x", "y"]
+
+
+def test_a_scale_that_the_exporter_has_folded_is_a_parameter(read: Any) -> None:
+    twos = onnx.numpy_helper.from_array(np.full(4, 2, np.float32), "val_8")
+    node = h.make_node("InstanceNormalization", ["x", "val_8", "val_11"], ["y"])
+    ledger = read(model([node], {"x": [1, 4, 6, 6]}, [twos, floats("val_11", 4)]))
+    assert (ledger.totals.weights, ledger.totals.biases) == (4, 4)
+
+
 def test_quantised_weights_count_as_the_numbers_they_stand_for(read: Any) -> None:
     w = onnx.numpy_helper.from_array(np.ones((6, 2, 3, 3), np.int8), "w")
     nodes = [

@@ -120,7 +120,7 @@ def _walk(book: Translator, model: Model) -> tuple[str, ...]:
             raise SpecError(f"two versions of the operators of {domain or 'ai.onnx'!r}")
     for tensor in (*graph.initializers, *(s.values for s in graph.sparse)):
         book.store(scope, tensor)
-    book.settle(scope)
+    book.settle(scope, graph.nodes)
     inputs = [value for value in graph.inputs if value.name not in scope.values]
     book.types.choose_batch(inputs)
     for value in inputs:

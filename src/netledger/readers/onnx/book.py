@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from netledger.ops.opaque import NO_SIZE
 from netledger.readers.onnx import model
 from netledger.readers.onnx.scope import Scope
 from netledger.readers.onnx.types import Types
-from netledger.readers.onnx.values import Value, Weight, header
+from netledger.readers.onnx.values import Value, Weight, contents, header
 from netledger.readers.onnx.wire import Wire
 
 COMPUTED = re.compile(r"val_\d+")
@@ -89,16 +89,31 @@ class Book:
             self.initializers[value.stored] = value
         scope.bind(tensor.name, value, self.wire.where)
 
-    def settle(self, scope: Scope) -> None:
-        """Takes the scales of quantised tensors for settings, wherever they are multiplied in.
+    def settle(self, scope: Scope, nodes: Sequence[model.Node]) -> None:
+        """Takes for settings what is stored like a parameter and is none.
 
-        They are called as ONNX Runtime's quantiser does: ``w_scale`` beside ``w_zero_point``.
+        Scales of quantised tensors, wherever they are multiplied in; they are called as ONNX
+        Runtime's quantiser does: ``w_scale`` beside ``w_zero_point``. And the ones and zeros with
+        which PyTorch's exporter writes normalisations that have no scale and offset here.
         """
         for name in [*self.initializers]:
             stem = name.removesuffix("_scale")
             if stem != name and f"{stem}_zero_point" in scope.values:
-                scale = self.initializers.pop(name)
-                scale.learned, scale.constant = False, True
+                self._is_setting(name)
+        for node in nodes:
+            if node.op_type == "InstanceNormalization":
+                for name, neutral in zip(node.inputs[1:], (1, 0), strict=False):
+                    if COMPUTED.fullmatch(name) and self._holds_only(name, neutral):
+                        self._is_setting(name)
+
+    def _holds_only(self, name: str, number: int) -> bool:
+        value = self.initializers.get(name)
+        numbers = None if value is None else contents(value, self.wire)
+        return numbers is not None and {*numbers} == {number}
+
+    def _is_setting(self, name: str) -> None:
+        value = self.initializers.pop(name)
+        value.learned, value.constant = False, True
 
     def stored(self, name: str, tensor: model.Tensor, prefix: str = "") -> Value:
         """A stored tensor as a value; its numbers are looked at only when needed."""

@@ -286,6 +286,42 @@ def test_branches_nesting_and_sharing(keras: Any, save: Save, format: str) -> No
     assert all(same(t.shape, o.shape) for t, o in zip(types, model.outputs, strict=True))
 
 
+@pytest.mark.parametrize("format", FORMATS)
+def test_outputs_of_models_in_models(keras: Any, save: Save, format: str) -> None:
+    """Keras counts the calls of a model from 0 where it is called on, from 1 for outputs."""
+    layers = keras.layers
+    x = keras.Input((8,))
+    hidden = layers.Dense(8, name="hidden")(x)
+    inner = keras.Model(x, [hidden, layers.Dense(3, name="head")(hidden)], name="inner")
+    x = keras.Input((8,))
+    first, head = inner(x)
+    again, other = inner(first)
+    middle = keras.Model(x, [again, layers.Add()([head, other])], name="middle")
+    x = keras.Input((8,))
+    on, out = middle(x)
+    plain = keras.Sequential([keras.Input((3,)), layers.Dense(5)], name="plain")
+    model = keras.Model(x, [layers.Dense(2)(on), out, plain(out), plain(out * 2)])
+    ledger = netledger.ledger(save(model, format))
+    assert not ledger.findings and ledger.totals.complete
+    assert ledger.totals.params == model.count_params()
+    types = [ledger.row(name).outputs[0] for name in ledger.graph.outputs]
+    assert all(same(t.shape, o.shape) for t, o in zip(types, model.outputs, strict=True))
+    names = [name.rpartition(".")[0] for name in ledger.graph.outputs]
+    assert names == ["", "middle", "plain", "plain#2"]
+
+
+@pytest.mark.parametrize("call", [0, 1])
+def test_which_call_of_a_model_an_output_is(keras: Any, save: Save, call: int) -> None:
+    x = keras.Input((8,))
+    inner = keras.Model(x, keras.layers.Dense(8, name="dense")(x), name="inner")
+    x = keras.Input((8,))
+    calls = [inner(x)]
+    calls.append(inner(calls[0]))
+    end = keras.layers.Dense(2, name="end")(calls[1])
+    ledger = netledger.ledger(save(keras.Model(x, [calls[call], end]), "json"))
+    assert ledger.graph.outputs == (("inner.dense", "inner#2.dense")[call], "end")
+
+
 def test_operations_of_keras_saved_as_layers(keras: Any, save: Save) -> None:
     ops, x = keras.ops, keras.Input((6, 8))
     y = ops.expand_dims(ops.mean(x * 2.0 + 1, axis=-1), 1)

@@ -190,6 +190,33 @@ def test_a_scale_that_the_exporter_has_folded_is_a_parameter(read: Any) -> None:
     assert (ledger.totals.weights, ledger.totals.biases) == (4, 4)
 
 
+@pytest.mark.parametrize("kind", ["LayerNormalization", "RMSNormalization"])
+@pytest.mark.parametrize(("scale", "weights"), [("val_2", 0), ("norm.weight", 4)])
+def test_the_ones_of_a_normalisation_of_last_axes_are_no_parameters(
+    read: Any, kind: str, scale: str, weights: int
+) -> None:
+    node = h.make_node(kind, ["x", scale], ["y"])
+    ledger = read(model([node], {"x": ["N", 4]}, [floats(scale, 4)]))
+    assert dense(ledger) == (weights, 0, 0, 0)
+
+
+@pytest.mark.parametrize(("scale", "weights"), [("val_3", 0), ("norm.weight", 4)])
+def test_a_batch_norm_whose_statistics_are_computed_keeps_none(
+    read: Any, scale: str, weights: int
+) -> None:
+    nodes = [
+        h.make_node("Constant", [], ["axes"], value_ints=[0, 2, 3]),
+        h.make_node("ReduceMean", ["x", "axes"], ["mean"], keepdims=0),
+        h.make_node("Mul", ["x", "x"], ["square"]),
+        h.make_node("ReduceMean", ["square", "axes"], ["variance"], keepdims=0),
+        h.make_node("BatchNormalization", ["x", scale, "b", "mean", "variance"], ["y"], "bn"),
+    ]
+    ledger = read(model(nodes, {"x": [2, 4, 8, 8]}, [floats(scale, 4), floats("b", 4)]))
+    assert dense(ledger) == (weights, 4, 0, 0)
+    assert ledger.totals.complete
+    assert ledger.graph.node("bn").untold == "computed statistics"
+
+
 def test_quantised_weights_count_as_the_numbers_they_stand_for(read: Any) -> None:
     w = onnx.numpy_helper.from_array(np.ones((6, 2, 3, 3), np.int8), "w")
     nodes = [

@@ -36,14 +36,15 @@ Read = Callable[..., Ledger]
 
 @pytest.fixture
 def read(tmp_path: Path) -> Read:
-    """Reads a graph of one node, on x [N, 4], whose other inputs are stored or asked for."""
+    """Reads a graph of one node or several, on x [N, 4]; more may be stored or asked for."""
 
     def run(
         node: Any, stored: Any = (), inputs: Any = (), outputs: Any = (), batch: Any = None
     ) -> Ledger:
         given = [value("x", ["N", 4]), *inputs]
-        made = [onnx.ValueInfoProto(name=name) for name in node.output]
-        graph = h.make_graph([node], "made", given, [*outputs] or made, [*stored])
+        nodes = node if isinstance(node, list) else [node]
+        made = [onnx.ValueInfoProto(name=name) for name in nodes[-1].output]
+        graph = h.make_graph(nodes, "made", given, [*outputs] or made, [*stored])
         path = tmp_path / "net.onnx"
         opsets = [h.make_opsetid("", 20)]
         path.write_bytes(h.make_model(graph, opset_imports=opsets).SerializeToString())
@@ -220,3 +221,24 @@ def test_a_count_that_grows_with_the_batch_is_written_to_a_spec(read: Read, tmp_
     again = netledger.read(str(path))
     assert netledger.infer(again).totals == ledger.totals
     assert netledger.infer(again, batch=8).totals.macs == 8 * 3 * 16
+
+
+def test_a_constant_that_a_body_makes_a_row_of_is_no_row_around_it(read: Read) -> None:
+    nodes = [
+        h.make_node("Constant", [], ["ends"], value=array("e", [2, 3])),
+        h.make_node("Constant", [], ["two"], value=array("t", 2)),
+        h.make_node("Constant", [], ["yes"], value=array("b", True)),
+    ]
+    body = h.make_graph(
+        [
+            h.make_node("Gather", ["ends", "i"], ["end"], "end"),
+            h.make_node("Identity", ["going"], ["still"]),
+        ],
+        "body",
+        [value("i", [], INT64), value("going", [], BOOL)],
+        [value("still", [], BOOL), value("end", [], INT64)],
+    )
+    nodes.append(h.make_node("Loop", ["two", "yes"], ["y"], "loop", body=body))
+    ledger = read(nodes)
+    assert [row.name for row in ledger.ops] == ["x", "loop"]
+    assert str(ledger.row("loop").outputs[0]) == "int64[2]"

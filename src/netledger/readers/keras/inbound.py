@@ -78,6 +78,12 @@ def arguments(layer: Entry, names: Collection[str]) -> list[Arguments]:
     return [_modern(c) if isinstance(c, dict) else _legacy(c, names) for c in calls]
 
 
+def is_modern(layer: Entry) -> bool:
+    """True if the calls of a layer are written as Keras 3 does."""
+    calls = layer.get("inbound_nodes")
+    return isinstance(calls, list) and any(isinstance(call, dict) for call in calls)
+
+
 def _modern(call: Mapping[str, Any]) -> Arguments:
     args, options = call.get("args", []), call.get("kwargs", {})
     if not isinstance(args, list) or not isinstance(options, dict):

@@ -25,6 +25,7 @@ from netledger.readers.keras.inbound import (
     Place,
     Value,
     arguments,
+    is_modern,
     places,
     resolve,
 )
@@ -142,7 +143,7 @@ class _Model:
 
     def functional(self, outputs_stated: Sequence[Any]) -> list[str]:
         """Layers that name what they are called on."""
-        outputs = list(places(self.config["output_layers"]))
+        outputs = self._outputs()
         calls = self._calls(outputs)
         values = self._inputs()
         stated = {
@@ -162,6 +163,23 @@ class _Model:
             if (name, _, i) not in values:
                 raise GraphError(f"the output {i} of {name[:200]!r} is not made by any layer")
         return [values[place] for place in outputs]
+
+    def _outputs(self) -> list[Place]:
+        """The values that the model returns.
+
+        Keras 3 counts the calls of a nested Functional model from 1 here, and from 0 elsewhere.
+        """
+        found = list(places(self.config["output_layers"]))
+        from_0 = {name for name, number, _ in found if number == 0}
+        from_1 = {
+            name
+            for name, layer in zip(self.names, self.layers, strict=True)
+            if name not in from_0
+            and is_model(layer)
+            and "output_layers" in model_config(layer)
+            and is_modern(layer)
+        }
+        return [(name, number - (name in from_1), output) for name, number, output in found]
 
     def _inputs(self) -> dict[Place, str]:
         """The values of the input layers."""

@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 
 from netledger.errors import SpecError
 from netledger.graph import BIAS, BUFFER, WEIGHT
+from netledger.readers.keras.config import MODELS
 from netledger.readers.keras.hdf5 import Dataset, Group
 
 
@@ -72,8 +73,13 @@ class Legacy:
         self.found = found
 
     def layers(self, named: Sequence[tuple[str, str]]) -> Mapping[str, Weights]:
-        """See `Weights`."""
+        """See `Weights`.
+
+        Keras 3 leaves the names of nested models out of the paths: what is of no layer here is of
+        a layer in one of the models here.
+        """
         of: dict[str, list[Stored]] = {name: [] for name, _ in named}
+        deeper: list[Stored] = []
         for one in self.found:
             steps = one.path.split("/")
             parents = {
@@ -82,6 +88,10 @@ class Legacy:
             owners = [name for name in parents if name in of]
             if len(owners) == 1:
                 of[owners[0]].append(one)
+            elif not owners:
+                deeper.append(one)
+        for name, kind in named:
+            of[name] = of[name] or (deeper if kind in MODELS else [])
         return {name: Legacy(tuple(some)) for name, some in of.items()}
 
     def tensors(self) -> tuple[Stored, ...]:

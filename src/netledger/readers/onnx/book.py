@@ -20,6 +20,12 @@ from netledger.readers.onnx.wire import Wire
 COMPUTED = re.compile(r"val_\d+")
 """How PyTorch's exporter calls what it computed itself; a single number is then a constant."""
 
+NORMALISATIONS = {
+    f"{kind}Normalization"
+    for kind in ("Batch", "Group", "Instance", "Layer", "RMS", "SimplifiedLayer")
+}
+"""Operations that take a scale and perhaps an offset after what they normalise."""
+
 
 @dataclass(slots=True)
 class Entry:
@@ -101,7 +107,7 @@ class Book:
             if stem != name and f"{stem}_zero_point" in scope.values:
                 self._is_setting(name)
         for node in nodes:
-            if node.op_type == "InstanceNormalization":
+            if node.op_type in NORMALISATIONS:
                 for name, neutral in zip(node.inputs[1:], (1, 0), strict=False):
                     if COMPUTED.fullmatch(name) and self._holds_only(name, neutral):
                         self._is_setting(name)

@@ -211,21 +211,28 @@ def _bare(numbers: Any) -> Any:
 
 
 def batch_norm(call: Call) -> Layer:
-    """BatchNormalization: scale, offset, and running statistics, which are buffers."""
+    """BatchNormalization: scale, offset, and running statistics, which are buffers.
+
+    Statistics that are computed, as a rule those of the batch, are nothing that it keeps.
+    """
     size = call.shape(1)[0] if len(call.shape(1)) == 1 else None
     if size is None:
         raise Unknown("its scale is not a row of numbers")
-    names = (("weight", ""), ("bias", BIAS), ("running_mean", BUFFER), ("running_var", BUFFER))
-    weights = [
-        call.weight(i, name, role) if role else call.weight(i, name)
-        for i, (name, role) in enumerate(names, start=1)
-    ]
+    found, fields = _affine(call)
+    running = bool(call.value(3).stored and call.value(4).stored)
+    if running:
+        names = ("running_mean", "running_var")
+        found["weights"] += [call.weight(i, name, BUFFER) for i, name in enumerate(names, start=3)]
+    else:
+        found["untold"] = found["untold"] or "computed statistics"
     op = BatchNorm(
         channels_last=False,
         epsilon=call.real("epsilon", 1e-5),
         momentum=call.real("momentum", 0.9),
+        running_stats=running,
+        **fields,
     )
-    return Layer(op, [call.value(0)], weights)
+    return Layer(op, [call.value(0)], **found)
 
 
 def _affine(

@@ -46,10 +46,8 @@ class Translator(Book):
 
     def guest(self, value: Value, name: str) -> Value:
         """A value of the graph around this one; what was made there is an input here."""
-        if not value.made and (value.stored or value.constant):
-            return value
-        if value.stored:
-            return replace(value, made="")
+        if value.stored or (value.constant and not value.made):
+            return replace(value, made="")  # a row of its own there, if it needs one
         made = self.unique(name)
         self.inputs[made] = value.type or TensorType((NO_SIZE,))
         return Value(name, value.type, made=made, why=value.why)

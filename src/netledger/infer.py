@@ -6,11 +6,12 @@ same thing, the two are compared; a difference is a finding, never a silent choi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from netledger.errors import NetledgerError
-from netledger.formula import Formula, prod, substitute
+from netledger.formula import Dim, Formula, prod, substitute
 from netledger.formula.simplify import simplify
 from netledger.graph import BUFFER, Graph, Node, Parameter, TensorType
 from netledger.ledger import Finding, Ledger, Row, Stored, sums
@@ -90,7 +91,7 @@ class Book:
             self._list(node)
             return
         if self.batch is not None:
-            op = self._at_batch(op)
+            op = at_sizes(op, self.rules.per)
         types = tuple([self.types[v] for v in node.inputs])
         derived = self.rules.derive(op, tuple([t.shape for t in types]), node)
         dtype = op.dtype(*[t.dtype for t in types])
@@ -125,16 +126,6 @@ class Book:
                 source=node.source,
             )
         )
-
-    def _at_batch(self, op: Op) -> Op:
-        """The operation with the batch in place of N, where its fields hold sizes (a reshape)."""
-        changed = {k: self._fixed(v) for k, v in op.__dict__.items() if _has_formula(v)}
-        return replace(op, **changed) if changed else op
-
-    def _fixed(self, value: Any) -> Any:
-        if type(value) is tuple:
-            return tuple(map(self._fixed, value))
-        return substitute(value, self.rules.per) if type(value) is Formula else value
 
     def _list(self, node: Node) -> None:
         """A row of stored tensors, without inputs and outputs; there may be 150,000 of them."""
@@ -267,6 +258,18 @@ class Book:
             return None
         seen = through(before, window)
         return bounded(seen) if self.rules.check else seen
+
+
+def at_sizes(op: Op, sizes: Mapping[str, Dim]) -> Op:
+    """The operation with sizes in place of their names, where its fields hold any (a reshape)."""
+    changed = {k: _at_sizes(v, sizes) for k, v in op.__dict__.items() if _has_formula(v)}
+    return replace(op, **changed) if changed else op
+
+
+def _at_sizes(value: Any, sizes: Mapping[str, Dim]) -> Any:
+    if type(value) is tuple:
+        return tuple([_at_sizes(one, sizes) for one in value])
+    return substitute(value, sizes) if type(value) is Formula else value
 
 
 def _has_formula(value: Any) -> bool:

@@ -73,8 +73,9 @@ def read(source: Any, inputs: Any = None) -> Graph:
     if inputs is None:
         return graph
     from netledger.readers.inputs import parse_inputs
+    from netledger.readers.other_inputs import on_inputs
 
-    return graph.with_inputs(parse_inputs(inputs, graph))
+    return on_inputs(graph, parse_inputs(inputs, graph))
 
 
 def _read_live(thing: object, inputs: Any) -> Graph:

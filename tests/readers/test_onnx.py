@@ -170,6 +170,25 @@ def test_constants_and_settings_are_no_parameters(read: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "shape", "params"),
+    [
+        ("/block/Constant_3_output_0", (1, 4), 0),
+        ("/Constant_output_0", (), 0),
+        ("/block/Sqrt_2_output_0", (1,), 0),
+        ("/block/Transpose_output_0", (1, 4), 4),
+        ("block.Constant_output_0", (1, 4), 4),
+        ("block.temperature", (1,), 1),
+    ],
+)
+def test_constants_that_a_runtime_stores_among_the_weights(
+    read: Any, name: str, shape: tuple[int, ...], params: int
+) -> None:
+    node = h.make_node("Mul", ["x", name], ["y"], "scaled")
+    ledger = read(model([node], {"x": ["N", 4]}, [floats(name, *shape)]))
+    assert ledger.totals.params == params
+
+
+@pytest.mark.parametrize(
     ("scale", "offset", "params"),
     [("val_8", "val_11", 0), ("norm.weight", "norm.bias", 8), ("val_8", "norm.bias", 4)],
 )
@@ -231,6 +250,20 @@ def test_quantised_weights_count_as_the_numbers_they_stand_for(read: Any) -> Non
         "q": ("Cast", "int8[N, 6, 3, 3]"),
     }
     assert dense(ledger) == (108, 0, 0, 108 * 9)
+
+
+@pytest.mark.parametrize(("name", "params"), [("table_quantized", 40), ("table", 0)])
+def test_a_quantised_table_is_looked_up(read: Any, name: str, params: int) -> None:
+    table = onnx.numpy_helper.from_array(np.ones((10, 4), np.uint8), name)
+    zero = onnx.numpy_helper.from_array(np.array(0, np.uint8), "table_zero_point")
+    nodes = [
+        h.make_node("Gather", [name, "x"], ["g"], "gather"),
+        h.make_node("DequantizeLinear", ["g", "table_scale", "table_zero_point"], ["y"], "dq"),
+    ]
+    x = h.make_tensor_value_info("x", 7, ["N", 6])
+    ledger = read(model(nodes, {"x": x}, [table, floats("table_scale"), zero]))
+    assert dense(ledger) == (params, 0, 0, 0)
+    assert shapes(ledger)["dq"] == ("Cast", "float32[N, 6, 4]")
 
 
 def test_products_of_integers(read: Any) -> None:
@@ -346,6 +379,19 @@ def test_a_recorded_shape_that_differs_is_a_finding(read: Any) -> None:
     (finding,) = read(made).findings
     assert (finding.code, finding.row) == ("NL001", "one")
     assert "the rule gives float32[N, 4], the source says float32[N, 5]" in finding.message
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_type_may_be_stated_again_without_its_shape(read: Any, first: bool) -> None:
+    node = h.make_node("Relu", ["x"], ["y"], "relu")
+    made = model([node], {"x": ["N", 4]}, outputs={"y": ["N", 5]})
+    bare = h.make_tensor_value_info("y", 1, None)
+    made.graph.value_info.append(bare)
+    if not first:
+        made.graph.value_info.append(made.graph.output[0])
+        made.graph.output[0].CopyFrom(bare)
+    ledger = read(made)
+    assert [f.row for f in ledger.findings] == ["relu"]
 
 
 def test_names_that_only_a_recorded_shape_has_say_nothing(read: Any) -> None:

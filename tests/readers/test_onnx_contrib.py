@@ -48,12 +48,20 @@ def cases() -> Iterator[Case]:
     yield Case("FusedMatMul", X, {"w": (6, 8)}, "x w", 48, 5 * 48, {"transB": 1})
     yield Case("FusedMatMul", QKV, {}, "q k", 0, 5 * 7 * 8, {"transB": 1, "alpha": 0.5})
     yield Case("FusedMatMul", QKV, {}, "k v", 0, 8 * 7 * 8, {"transA": 1})
+    rows_first = {"w": (6, 1, 8)}
+    both = {"transBatchB": 1, "transB": 1}
+    yield Case("FusedMatMul", X, rows_first, "x w", 48, 5 * 8 * 6, both)
+    both = {"transBatchA": 1, "transB": 1}
+    yield Case("FusedMatMul", X, rows_first, "w x", 48, 5 * 8 * 6, both)
     rows = {"x": (2, 8)}
     biased = {"w": (8, 6), "b": (6,)}
     yield Case("FusedGemm", rows, biased, "x w b", 54, 48, {"activation": "Relu"})
     kernel = {"w": (5, 4, 3, 3), "b": (5,)}
     conv = {"kernel_shape": [3, 3], "activation": "Relu"}
     yield Case("FusedConv", MAP, kernel, "x w b", 185, 16 * 180, conv)
+    yield Case(
+        "FusedConv", MAP, kernel, "x w b", 185, 16 * 180, {**conv, "activation": "HardSwish"}
+    )
     added = {**MAP, "z": (2, 5, 4, 4)}
     yield Case("FusedConv", added, kernel, "x w b z", 185, 16 * 180, conv)
     yield Case("BiasGelu", X, {"b": (8,)}, "x b", 8, 0)

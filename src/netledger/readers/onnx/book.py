@@ -17,8 +17,11 @@ from netledger.readers.onnx.types import Types
 from netledger.readers.onnx.values import Value, Weight, contents, header
 from netledger.readers.onnx.wire import Wire
 
-COMPUTED = re.compile(r"val_\d+")
-"""How PyTorch's exporter calls what it computed itself; a single number is then a constant."""
+COMPUTED = re.compile(r"val_\d+|/.*_output_\d+")
+"""How PyTorch's exporters call what is computed; a single number is then a constant."""
+
+WRITTEN = re.compile(r"/(.*/)?Constant(_\d+)?_output_0")
+"""How PyTorch's older exporter calls constants; ONNX Runtime stores them among the weights."""
 
 NORMALISATIONS = {
     f"{kind}Normalization"
@@ -88,8 +91,7 @@ class Book:
     def store(self, scope: Scope, tensor: model.Tensor, prefix: str = "") -> None:
         """Makes an initializer known."""
         value = self.stored(tensor.name, tensor, prefix)
-        computed = tensor.name.startswith("val_") and COMPUTED.fullmatch(tensor.name)
-        value.learned = is_float(value) and not (computed and prod(value.shape) == 1)
+        value.learned = is_float(value) and not _is_constant(tensor.name, value)
         value.constant = not value.learned
         if value.learned:
             self.initializers[value.stored] = value
@@ -192,6 +194,14 @@ class Book:
         """The parameters that are one and the same storage."""
         groups = (tuple(dict.fromkeys(group)) for group in self.storage.values())
         return tuple(group for group in groups if len(group) > 1)
+
+
+def _is_constant(name: str, value: Value) -> bool:
+    """True for what is stored under a name that an exporter gives to no parameter."""
+    if not name.startswith(("val_", "/")):
+        return False
+    computed = COMPUTED.fullmatch(name) and prod(value.shape) == 1
+    return bool(computed or WRITTEN.fullmatch(name))
 
 
 def own_weight(value: Value) -> Weight:

@@ -58,10 +58,15 @@ def packed(call: Call, bits: int) -> Layer:
 
 
 def fused_matmul(call: Call) -> Layer:
-    """FusedMatMul, TransposeMatMul: a product of matrices that may be turned."""
-    if call.integer("transBatchA", 0) or call.integer("transBatchB", 0):
-        raise Unknown("a product with its batch turned")
+    """FusedMatMul, TransposeMatMul: a product of matrices that may be turned.
+
+    With transBatch, the rows of the matrices are on the first axis, before those of the batch.
+    """
     a, b = call.value(0), call.value(1)
+    if call.integer("transBatchA", 0):
+        a = step(call, _rows_first(len(a.shape)), a)
+    if call.integer("transBatchB", 0):
+        b = step(call, _rows_first(len(b.shape)), b)
     if call.integer("transA", 0):
         a = step(call, _turned(len(a.shape)), a)
     turned = call.integer("transB", 0)
@@ -74,6 +79,10 @@ def fused_matmul(call: Call) -> Layer:
     return Layer(MatMul(), [a, b])
 
 
+def _rows_first(rank: int) -> Op:
+    return Permute((*range(1, rank - 1), 0, rank - 1))
+
+
 def _turned(rank: int) -> Op:
     return Permute((*range(rank - 2), rank - 1, rank - 2))
 
@@ -83,7 +92,7 @@ def then_activation(layer: Layer, call: Call) -> Layer:
     function = call.text("activation", "").lower()
     if not function:
         return layer
-    known = {"leakyrelu": "leaky_relu", "hardsigmoid": "hard_sigmoid"}
+    known = {"leakyrelu": "leaky_relu", "hardsigmoid": "hard_sigmoid", "hardswish": "hard_swish"}
     made = call.before(layer, True)
     return Layer(Activation(known.get(function, function)), made)
 

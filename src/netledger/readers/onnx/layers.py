@@ -195,7 +195,8 @@ def gather(call: Call) -> Layer:
     """Gather: an embedding if a stored table is looked up, else entries of an axis."""
     x, index = call.value(0), call.value(1)
     at = axis(call.integer("axis", 0), len(x.shape))
-    if x.learned and len(x.shape) == 2 and at == 0 and not index.learned and index.shape:
+    learned = x.learned or (x.stored and x.name.endswith("_quantized"))  # as ONNX Runtime says
+    if learned and len(x.shape) == 2 and at == 0 and not index.learned and index.shape:
         table: Any = x.shape
         rows, width = table
         return Layer(Embedding(rows, width), [index], [call.weight(0, "weight")])

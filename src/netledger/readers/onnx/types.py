@@ -42,8 +42,10 @@ class Types:
             tensor = value.type.tensor if value.type else None
             if tensor is None:
                 continue
-            before = self.stated.setdefault(value.name, tensor)
-            if before is not tensor and before != tensor:
+            before = self.stated.get(value.name)
+            if before is None or _says_less(before, tensor):
+                self.stated[value.name] = tensor
+            elif before != tensor and not _says_less(tensor, before):
                 raise GraphError(
                     f"the type of {value.name!r} is stated twice, and differently",
                     where=self.wire.where,
@@ -138,6 +140,11 @@ class Types:
             found = f"{base}_{count}"
         self.taken.add(found)
         return symbol(found)
+
+
+def _says_less(one: model.TensorType, other: model.TensorType) -> bool:
+    """True if `one` is the same type, but leaves the shape open."""
+    return one.shape is None and one.elem_type == other.elem_type
 
 
 def leaves(x: Dim) -> int:

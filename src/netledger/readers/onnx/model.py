@@ -60,17 +60,17 @@ class Raw:
 
     __slots__ = ("count", "known", "parts")
 
-    def __init__(self) -> None:
-        self.parts: list[tuple[int, int, int]] = []
-        self.count = 0
+    def __init__(self, parts: Sequence[tuple[int, int, int]] = ()) -> None:
+        self.parts = list(parts)
+        self.count = len(self.parts)
         self.known: tuple[int, ...] | None = None
         """The integers, once they have been asked for."""
 
-    def add(self, kind: int, start: int, end: int) -> None:
-        """Notes one more number, or one more packed row of them."""
+    def append(self, part: tuple[int, int, int]) -> None:
+        """Notes one more number, or one more packed row: its wire type, and its bytes."""
         self.count += 1
         if self.count <= SMALL:
-            self.parts.append((kind, start, end))
+            self.parts.append(part)
 
     @property
     def nbytes(self) -> int:

@@ -34,6 +34,8 @@ class Wire:
     def __init__(self, view: mmap | bytes, where: str) -> None:
         self.view, self.where = view, where
         self.fields_left, self.text_left = MAX_FIELDS, MAX_TEXTS
+        self.depth = 0
+        """In how many messages the one that is being read stands."""
         self.numbers_left = MAX_NUMBERS
         """How many numbers of constants may still be followed; beyond that they are not known."""
         self.decoded: dict[tuple[Any, bytes], Any] = {}
@@ -100,13 +102,13 @@ class Wire:
     def text(self, start: int, end: int) -> str:
         """A string, as it stands in the file."""
         size = end - start
-        self.text_left -= size
+        left = self.text_left = self.text_left - size
         if size > MAX_TEXT:
             raise self.fail(f"a name of {size:,} bytes; at most {MAX_TEXT:,} are read", start)
-        if self.text_left < 0:
+        if left < 0:
             raise self.fail(f"more than {MAX_TEXTS:,} bytes of names", start)
         try:
-            return self.view[start:end].decode("utf-8")
+            return self.view[start:end].decode()
         except UnicodeDecodeError:
             raise self.fail("a name is not UTF-8 text", start) from None
 

@@ -186,6 +186,17 @@ class Call:
             other.scope = self.name
         return other
 
+    def argument(self, *names: str, at: int | None = None, default: Any = None) -> Any:
+        """An argument of an operation: from its configuration, by keyword, or by position."""
+        for name in names:
+            for where in (self.config.values, self.inbound.options):
+                if where.get(name) is not None:
+                    return where[name]
+        args = self.inbound.args
+        if at is not None and at < len(args) and args[at] is not None:
+            return args[at]
+        return default
+
     @property
     def first(self) -> str:
         """The first input."""

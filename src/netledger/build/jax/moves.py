@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from netledger.build.source.expression import Call, Items, Raw, call
-from netledger.build.source.functions import attends, inline, scaling, slices
+from netledger.build.source.functions import inline, slices
 from netledger.build.source.kinds import Written
 from netledger.build.source.plan import LINEAR, Site, batch_free, whole_steps
 from netledger.ops.base import distinct_axes, each_axis
@@ -189,16 +189,3 @@ def constant(site: Site) -> Written | None:
     if op.to not in DTYPES or not all(isinstance(d, int) for d in op.shape):
         return None
     return Written(inline=lambda x: call("jnp.full", op.shape, op.value, Raw(f"jnp.{op.to}")))
-
-
-def attention(site: Site) -> Written | None:
-    """Softmax of the scores, times the values; without a mask."""
-    if not attends(site) or site.op.causal:
-        return None
-
-    def write(x: tuple[str, ...]) -> Any:
-        query, keys, values = x
-        scores = f"{query} @ {keys}.swapaxes(-1, -2)"
-        return Raw(f"nnx.softmax({scores}{scaling(site)}) @ {values}")
-
-    return Written(inline=write)

@@ -3,15 +3,7 @@
 from __future__ import annotations
 
 from netledger.build.source.expression import Call, Items, Raw, arg, call, key
-from netledger.build.source.functions import (
-    attends,
-    chained,
-    folded,
-    inline,
-    looks_up,
-    scaling,
-    slices,
-)
+from netledger.build.source.functions import chained, folded, inline, looks_up, slices
 from netledger.build.source.kinds import Written
 from netledger.build.source.plan import Site, Writer, batch_free
 from netledger.ops.base import distinct_axes, each_axis
@@ -107,19 +99,6 @@ def reduce(site: Site) -> Written | None:
     over = distinct_axes(op.over, site.rank)
     ends = (key("axis", over[0] if len(over) == 1 else over), key("keepdims", op.keepdims, False))
     return Written(inline=lambda x: Call(f"ops.{op.function}", (arg("x", Raw(x[0])), *ends)))
-
-
-def attention(site: Site) -> Written | None:
-    """Softmax of the scores, times the values; without a mask."""
-    if not attends(site) or site.op.causal:
-        return None
-
-    def write(x: tuple[str, ...]) -> Raw:
-        query, keys, values = x
-        scores = f"{query} @ ops.swapaxes({keys}, -1, -2)"
-        return Raw(f"ops.softmax({scores}{scaling(site)}) @ {values}")
-
-    return Written(inline=write)
 
 
 def cast(site: Site) -> Written:

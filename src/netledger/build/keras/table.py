@@ -52,7 +52,7 @@ WRITERS: dict[type[Op], Writer] = {
     ops.GRU: layers.recurrent("GRU"),
     ops.LSTM: layers.recurrent("LSTM"),
     ops.MultiHeadAttention: layers.multi_head,
-    ops.ScaledDotProductAttention: moves.attention,
+    ops.ScaledDotProductAttention: functions.attention("ops.softmax", "ops.swapaxes({}, -1, -2)"),
     ops.Flatten: moves.flatten,
     ops.Reshape: moves.reshape,
     ops.Permute: moves.permute,

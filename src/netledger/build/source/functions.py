@@ -143,10 +143,22 @@ def attends(site: Site) -> bool:
     return len(site.node.inputs) == 3 and bool(same)
 
 
-def scaling(site: Site) -> str:
-    """What the scores of attention are multiplied with, or divided by."""
-    scale = site.op.scale
-    return f" / {site.shape[-1]}**0.5" if scale is None else f" * {scale!r}"
+def attention(softmax: str, turned: str) -> Writer:
+    """Softmax of the scores, times the values; `turned` says how the keys are transposed."""
+
+    def write(site: Site) -> Written | None:
+        if not attends(site) or site.op.causal:
+            return None
+        scale = site.op.scale
+        scaling = f" / {site.shape[-1]}**0.5" if scale is None else f" * {scale!r}"
+
+        def weighted(x: tuple[str, ...]) -> Raw:
+            query, keys, values = x
+            return Raw(f"{softmax}({query} @ {turned.format(keys)}{scaling}) @ {values}")
+
+        return Written(inline=weighted)
+
+    return write
 
 
 def slices(site: Site) -> tuple[int, ...]:

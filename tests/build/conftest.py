@@ -5,8 +5,11 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -108,6 +111,24 @@ def close() -> Callable[..., None]:
             assert np.abs(x - y).max() <= tolerance * np.abs(x).max()
 
     return compare
+
+
+@pytest.fixture(scope="session")
+def ruff() -> Callable[[Path], None]:
+    """Checks that the code in a folder is formatted, and that no rule of ruff speaks against it."""
+    program = Path(sys.executable).with_name("ruff")
+    if not program.exists():
+        pytest.skip("ruff is not installed")
+
+    def check(folder: Path) -> None:
+        for command in (("check",), ("format", "--check")):
+            run = subprocess.run(
+                [str(program), *command, "--isolated", "--no-cache", "."],
+                cwd=folder, capture_output=True, text=True,
+            )  # fmt: skip
+            assert run.returncode == 0, run.stdout + run.stderr
+
+    return check
 
 
 @pytest.fixture(scope="session")

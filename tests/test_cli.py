@@ -453,6 +453,44 @@ def test_an_ending_that_the_command_does_not_write_is_refused(tmp_path: Path) ->
     assert "give --format: table, json" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "SpecError: net.onnx: the file is empty\n"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n",
+            "SpecError: net.onnx: the file stands for one that was not downloaded (Git LFS)\n"
+            "  hint    'git lfs pull' in its folder downloads it\n",
+        ),
+        (
+            b"\n<!DOCTYPE html>\n<html></html>",
+            "SpecError: net.onnx: this is a web page, not the file that it may offer\n"
+            "  hint    download the file itself\n",
+        ),
+    ],
+)
+def test_what_is_often_found_in_place_of_a_model(
+    content: bytes, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.onnx").write_bytes(content)
+    result = run("show", "net.onnx")
+    assert (result.exit_code, result.stderr) == (2, message)
+
+
+def test_a_folder_with_a_configuration_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bert").mkdir()
+    (tmp_path / "bert" / "config.json").write_text('{"model_type": "bert"}')
+    assert run("show", "bert").stderr == (
+        "SpecError: bert: a folder without a model in it\n"
+        "  hint    a folder needs model.safetensors, pytorch_model.bin or an index of shards; "
+        "'hf:FOLDER' builds what config.json describes, with transformers\n"
+    )
+
+
 def test_help_lists_every_format_that_is_read() -> None:
     text = run("show", "--help").stdout
     words = "spec keras .h5 to_json onnx .pt2 .pth safetensors config.json gguf caffe cuda-convnet"

@@ -385,6 +385,16 @@ def test_a_folder_of_pickles(inspect_file, tmp_path):
     assert ledger.totals.params == 8
 
 
+def test_a_folder_of_an_adapter(inspect_file, tmp_path):
+    lora = "base_model.model.layers.0.q_proj.lora_"
+    tensors = {f"{lora}A.weight": torch.zeros(2, 8), f"{lora}B.weight": torch.zeros(6, 2)}
+    save_file(tensors, tmp_path / "adapter_model.safetensors")
+    (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA"}')
+    kind, ledger = inspect_file(tmp_path)
+    assert kind == "ledger"
+    assert ledger.totals.params == 28
+
+
 def test_the_scale_of_a_quantised_layer_is_no_parameter(inspect_file, tmp_path):
     header = {
         "fc.scale": entry([], 0, 4),

@@ -120,14 +120,35 @@ def _read(name: str) -> Graph:
             if reader.accepts(source):
                 graph: Graph = reader.read(source)
                 return graph
-        if source.is_folder:
-            raise SpecError(
-                "a folder without a model in it",
-                where=name,
-                hint="a folder needs model.safetensors, pytorch_model.bin or an index of shards",
-            )
-    raise SpecError(
+        raise _no_model(source)
+
+
+def _no_model(source: Source) -> SpecError:
+    if source.is_folder:
+        hint = "a folder needs model.safetensors, pytorch_model.bin or an index of shards"
+        if (source.path / "config.json").is_file():
+            hint = f"{hint}; 'hf:FOLDER' builds what config.json describes, with transformers"
+        return SpecError("a folder without a model in it", where=source.name, hint=hint)
+    if not source.size:
+        return SpecError("the file is empty", where=source.name)
+    for start, (fact, hint) in _NO_MODELS.items():
+        if source.head.lstrip()[: len(start)].lower() == start:
+            return SpecError(fact, where=source.name, hint=hint)
+    return SpecError(
         "this is not a format that netledger reads",
-        where=name,
+        where=source.name,
         hint="'netledger show --help' lists the formats",
     )
+
+
+_NO_MODELS = {
+    b"version https://git-lfs": (
+        "the file stands for one that was not downloaded (Git LFS)",
+        "'git lfs pull' in its folder downloads it",
+    ),
+    b"<!doctype html": (
+        "this is a web page, not the file that it may offer",
+        "download the file itself",
+    ),
+}
+"""What is often found in place of a model, by how it begins: what it is, and what to do."""

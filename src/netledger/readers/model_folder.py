@@ -23,7 +23,10 @@ LARGEST_CONFIG = 2**20
 LARGEST_INDEX = 64 * 2**20
 
 _INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
-_SINGLE = ("model.safetensors", "pytorch_model.bin")
+_SINGLE = (
+    *("model.safetensors", "pytorch_model.bin"),
+    *("adapter_model.safetensors", "adapter_model.bin"),  # LoRA and its like, as PEFT saves them
+)
 HYPERPARAMETERS = (
     *("num_hidden_layers", "n_layer", "num_layers", "hidden_size", "n_embd", "d_model"),
     *("intermediate_size", "num_attention_heads", "n_head", "num_key_value_heads", "vocab_size"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import netledger
-from netledger.errors import GraphError, SpecError
+from netledger.errors import GraphError, ShapeError, SpecError
 from netledger.graph import BATCH
 
 WEIGHTS = {"Convolution": "convolution", "InnerProduct": "inner_product", "Pooling": "pooling"}
@@ -345,6 +345,15 @@ def test_crop(book):
     text = INPUT + layer("p", "Pooling", "data", kernel_size=2, stride=2)
     text += layer("c", "Crop", "data p", axis=2, offset=1)
     assert book(text).ops[-1].outputs[0].shape[1:] == (6, 5, 4)
+
+
+def test_a_crop_that_does_not_fit(book):
+    text = INPUT + layer("p", "Pooling", "data", kernel_size=2, stride=2)
+    text += layer("c", "Crop", "p data", axis=2, offset=1)
+    with pytest.raises(
+        ShapeError, match=r"c \(Crop\): cannot cut 9 out of 5 from 1 on, along axis 2"
+    ):
+        book(text)
 
 
 def test_embeddings_and_lstm(book):

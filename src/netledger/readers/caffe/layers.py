@@ -301,6 +301,10 @@ def _crop_layer(layer: Layer) -> Chain:
     if len(offsets) not in (1, len(axes)):
         raise SpecError(f"crop_param has {len(offsets)} offsets for {len(axes)} axes")
     starts = offsets * len(axes) if len(offsets) == 1 else offsets
+    for i, start in zip(axes, starts, strict=True):
+        size, left = layer.shape[i], reference[i]
+        if isinstance(size, int) and isinstance(left, int) and not 0 <= start <= size - left:
+            raise ShapeError(f"cannot cut {left} out of {size} from {start} on, along axis {i}")
     cuts = [
         Slice(axis=i, start=start, stop=start + reference[i])
         for i, start in zip(axes, starts, strict=True)

@@ -59,8 +59,7 @@ def test_a_name_has_one_size(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as error:
         netledger.ledger(path, {"x": "3x8x9", "x0": "10"})
     assert str(error.value) == (
-        "UsageError: h is one size of the network; got 8 and 10\n"
-        "  hint    give it the same size in every input"
+        "UsageError: h is one size of the network; got 8 and 10\n  hint    x0 is h"
     )
 
 

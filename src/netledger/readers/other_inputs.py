@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from netledger.errors import UsageError
 from netledger.formula import SYMBOL, Dim, Formula, substitute
-from netledger.graph import Graph, Node, Recorded, TensorType
+from netledger.graph import Graph, Node, Recorded, TensorType, show_dim
 from netledger.infer import at_sizes
 
 Sizes = Mapping[str, Dim]
@@ -35,7 +35,7 @@ def on_inputs(graph: Graph, types: Mapping[str, TensorType]) -> Graph:
             elif sizes.setdefault(old.name, new) != new:
                 raise UsageError(
                     f"{old.name} is one size of the network; got {sizes[old.name]} and {new}",
-                    hint="give it the same size in every input",
+                    hint=f"{name} is {'x'.join(map(show_dim, graph.inputs[name].shape[1:]))}",
                 )
     if not sizes and not others:
         return made

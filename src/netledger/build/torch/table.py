@@ -8,19 +8,19 @@ from netledger.build.source.batches import ExpandLike
 from netledger.build.source.expression import call
 from netledger.build.source.kinds import Written
 from netledger.build.source.plan import Table, Writer
-from netledger.build.torch import layers, moves
+from netledger.build.torch import layers, moves, windows
 from netledger.ops.base import Op
 
 WRITERS: dict[type[Op], Writer] = {
-    ops.Conv: layers.conv,
-    ops.DepthwiseConv: layers.conv,
-    ops.ConvTranspose: layers.conv_transpose,
-    ops.MaxPool: layers.pool,
-    ops.AvgPool: layers.pool,
-    ops.AdaptiveMaxPool: layers.adaptive("AdaptiveMaxPool"),
-    ops.AdaptiveAvgPool: layers.adaptive("AdaptiveAvgPool"),
-    ops.GlobalMaxPool: layers.global_pool("AdaptiveMaxPool", "amax"),
-    ops.GlobalAvgPool: layers.global_pool("AdaptiveAvgPool", "mean"),
+    ops.Conv: windows.conv,
+    ops.DepthwiseConv: windows.conv,
+    ops.ConvTranspose: windows.conv_transpose,
+    ops.MaxPool: windows.pool,
+    ops.AvgPool: windows.pool,
+    ops.AdaptiveMaxPool: windows.adaptive("AdaptiveMaxPool"),
+    ops.AdaptiveAvgPool: windows.adaptive("AdaptiveAvgPool"),
+    ops.GlobalMaxPool: windows.global_pool("AdaptiveMaxPool", "amax"),
+    ops.GlobalAvgPool: windows.global_pool("AdaptiveAvgPool", "mean"),
     ops.Linear: layers.linear,
     ops.Embedding: layers.embedding,
     ops.MatMul: functions.simple("torch.matmul"),
@@ -66,11 +66,11 @@ WRITERS: dict[type[Op], Writer] = {
     ops.Stack: functions.joined("torch.stack", "dim"),
     ops.Slice: functions.sliced,
     ops.Split: moves.split,
-    ops.Pad: layers.border,
+    ops.Pad: windows.border,
     ops.Resize: layers.resize,
     ops.PixelShuffle: layers.pixel_shuffle,
     ops.Reduce: moves.reduce,
     ops.Tensor: layers.stored,
 }
 
-TABLE = Table("PyTorch", WRITERS, layers.fits, channels_last=False)
+TABLE = Table("PyTorch", WRITERS, windows.fits, channels_last=False)

@@ -411,7 +411,7 @@ NETS: dict[str, Net] = {
     "u-net, resized": Net(lambda: UNet(True), ((2, 3, 32, 32),), axes=IMAGE, quick=True),
     "u-net, dynamo": Net(lambda: UNet(True), ((2, 3, 32, 32),), dynamo=True),
     "odd ones": Net(Odd, ((2, 4, 14, 15),), keep=True, quick=True),
-    "odd ones, dynamo": Net(Odd, ((2, 4, 14, 15),), dynamo=True),
+    "odd ones, dynamo": Net(Odd, ((2, 4, 14, 15),), dynamo=True, quick=True),
     "residual, group norm": Net(
         lambda: resnet_like(lambda c: nn.GroupNorm(3, c)), ((2, 6, 16, 16),), axes=BATCH, quick=True
     ),
@@ -505,8 +505,16 @@ def with_types(model: Any, types: dict[str, Any], given: tuple[Any, ...]) -> Any
 
 
 def counted(model: Any) -> int:
-    """The numbers in the float initializers, but for settings and single computed numbers."""
-    settings = {n for node in model.graph.node if node.op_type == "Resize" for n in node.input[1:]}
+    """The numbers in the float initializers, but for settings and single computed numbers.
+
+    The newer exporter writes normalisations without scale and offset with ones and zeros.
+    """
+    nodes = model.graph.node
+    settings = {n for node in nodes if node.op_type == "Resize" for n in node.input[1:]}
+    neutral = {(n, i) for node in nodes if node.op_type == "InstanceNormalization"
+               for n, i in zip(node.input[1:], (1, 0), strict=True)}  # fmt: skip
+    numbers = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
+    settings |= {n for n, i in neutral if n.startswith("val_") and (numbers[n] == i).all()}
     return sum(
         math.prod(tensor.dims)
         for tensor in model.graph.initializer

@@ -170,11 +170,9 @@ class Row(NamedTuple):
             stored: What rows before store, by the object that lists it: those that are alike
                 share it, for there may be 150,000.
         """
-        parameters = None if stored is None else stored.get(id(self.parameters))
-        if parameters is None:
-            parameters = [_stored_to_dict(p) for p in self.parameters]
-            if stored is not None:
-                stored[id(self.parameters)] = parameters
+        known, listed = {} if stored is None else stored, id(self.parameters)
+        if listed not in known:
+            known[listed] = [_stored_to_dict(p) for p in self.parameters]
         weights, biases, buffers, params, macs, elements = plain_each(
             (self.weights, self.biases, self.buffers, self.params, self.macs, self.elements)
         )
@@ -185,7 +183,7 @@ class Row(NamedTuple):
             "scope": self.scope,
             "inputs": [feeders.get(name, name) for name in self.inputs],
             "outputs": [type_to_dict(t) for t in self.outputs],
-            "parameters": parameters,
+            "parameters": known[listed],
             "weights": weights,
             "biases": biases,
             "buffers": buffers,

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 from netledger.formula import formula
 from netledger.formula.simplify import simplify
-from netledger.graph import WEIGHT
 from netledger.ledger import Ledger, Row, add_up, plain
 
 
@@ -63,7 +62,6 @@ def total(parts: Iterable[Counts]) -> Counts:
 def count(row: Row) -> Counts:
     """What a row adds to the totals."""
     weights, biases = add_up([row.weights]), add_up([row.biases])
-    has_weights = any(p.role == WEIGHT for p in row.parameters)
     return Counts(
         weights=weights,
         biases=biases,
@@ -72,7 +70,7 @@ def count(row: Row) -> Counts:
         frozen=row.sums.frozen,
         buffers=add_up([row.buffers]),
         macs=add_up([row.macs]),
-        neurons=add_up([row.elements]) if has_weights else 0,
+        neurons=add_up([row.neurons]),
         activations=add_up([row.elements]) if row.op is not None else 0,
     )
 

@@ -160,6 +160,11 @@ class Row(NamedTuple):
         """Weights + biases."""
         return self.sums.params
 
+    @property
+    def neurons(self) -> Any:
+        """Output elements of a layer that has weights; None where not known."""
+        return self.elements if any([p.role == WEIGHT for p in self.parameters]) else 0
+
     def to_dict(
         self, feeders: Mapping[str, str] = _SAME, stored: dict[int, Any] | None = None
     ) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from netledger.graph import WEIGHT
 from netledger.ledger.row import Row, add_up, plain
 
 
@@ -40,7 +39,6 @@ def total(rows: Sequence[Row]) -> Totals:
     weights = add_up([row.sums.weights for row in rows])
     biases = add_up([row.sums.biases for row in rows])
     unknown = frozenset([what for row in rows for what in row.unknown])
-    weighty = [row for row in rows if any([p.role == WEIGHT for p in row.parameters])]
     return Totals(
         weights=weights,
         biases=biases,
@@ -49,7 +47,7 @@ def total(rows: Sequence[Row]) -> Totals:
         frozen=add_up([row.sums.frozen for row in rows]),
         buffers=add_up([row.sums.buffers for row in rows]),
         macs=add_up([row.macs for row in rows]),
-        neurons=add_up([row.elements for row in weighty]),
+        neurons=add_up([row.neurons for row in rows]),
         activations=add_up([row.elements for row in rows if row.op is not None]),
         bytes=add_up([row.sums.bytes for row in rows]),
         complete=not unknown,

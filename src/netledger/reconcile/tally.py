@@ -129,11 +129,12 @@ def _counted(derived: Derived, quantity: str) -> object:
 def of_row(row: Row, quantity: str) -> int:
     """What a layer adds to the count; nothing where that is unknown."""
     if quantity == BYTES:
-        return sum(p.stored_bytes or 0 for p in row.parameters if p.tied_to is None)
+        taken: int = row.sums.bytes
+        return taken
     if quantity in (MACS, FLOPS):
         return (row.macs or 0) * (2 if quantity == FLOPS else 1)
     if quantity == PARAMS:
         return row.params or 0
-    learns = any(p.role == WEIGHT for p in row.parameters)
-    counted = row.op is not None and (quantity == ACTIVATIONS or learns)
-    return (row.elements or 0) if counted else 0
+    if quantity == ACTIVATIONS:
+        return 0 if row.op is None else row.elements or 0
+    return row.neurons or 0
